@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.hpp"
+#include "core/progress.hpp"
+#include "core/secret.hpp"
+
+namespace drunner {
+
+// The backup file, specified to the byte in FORMAT.md: tar (pax), zstd, and age around it when
+// there is a key.
+
+struct BackupVolume {
+    std::string path;    // in the container
+    std::string name;    // of the Docker volume
+    std::string driver = "local";
+    std::map<std::string, std::string> labels;
+    std::map<std::string, std::string> options;
+    std::string source;  // directory to read; writing only
+};
+
+// The first member, as data.
+struct BackupHeader {
+    std::string service;
+    std::string created_at;  // ISO 8601
+    std::string drunner_version;
+    std::string image_reference;
+    std::string image_digest;
+    std::string image_id;
+    std::vector<BackupVolume> volumes;
+    std::map<std::string, std::string> settings;
+    std::vector<std::string> secrets_left_out;
+    std::vector<std::string> excludes;
+};
+
+struct BackupKey {
+    Secret password;                      // age scrypt recipient
+    std::vector<std::string> recipients;  // age1...
+    bool empty() const { return password.empty() && recipients.empty(); }
+};
+
+struct BackupJob {
+    BackupHeader header;
+    std::string scripts_directory;  // services/S/drunner, for show and diff
+    std::string hook_directory;     // DIR of backupstart
+    BackupKey key;
+    int level = 3;
+    unsigned workers = 0;  // 0: one per core
+};
+
+struct BackupResult {
+    std::uint64_t files = 0;
+    std::uint64_t original_bytes = 0;
+    std::uint64_t written_bytes = 0;
+    std::string sha256;                 // of every byte written
+    std::vector<std::string> vanished;  // files that went or grew while they were read
+    std::vector<std::string> skipped;   // sockets
+};
+
+// Writes the backup to the sink. Throws whatever the sink throws, Error(system) for a file that
+// cannot be read, Error(in_use) for one that shrank three times, Error(interrupted).
+BackupResult write_backup(const BackupJob& job, const ByteSink& sink, Progress& progress);
+
+// Writes the backup beside `path`, syncs it, drops it from the page cache, reads it again and
+// compares, and renames it to `path`, which must not exist (Error(file_exists)). Mode 0600. Leaves
+// nothing on failure.
+BackupResult write_backup_file(const BackupJob& job, const std::string& path, Progress& progress);
+
+struct OpenKey {
+    Secret password;
+    std::string identity_file;  // of age identities
+    bool allow_plain = false;   // --plain: a key for a file that is not encrypted is no error
+    bool require_trailer = true;  // --no-trailer clears it
+};
+
+// Where restored bytes go: directories that exist and are empty, by volume path. A volume that is
+// not named is skipped.
+struct RestoreTargets {
+    std::map<std::string, std::string> volumes;  // volume path -> directory
+    std::string hook_directory;                  // empty: skipped
+    std::string scripts_directory;               // empty: skipped
+};
+
+struct RestoreResult {
+    std::uint64_t files = 0;
+    std::uint64_t original_bytes = 0;
+};
+
+// A backup that is being read, once, from its beginning; works on pipes.
+class BackupReader {
+  public:
+    virtual ~BackupReader() = default;
+
+    // The first member; reading it decrypts and checks what comes before it.
+    virtual const BackupHeader& header() = 0;
+
+    // Reads to the end, writing into the targets (owners, modes, times, xattrs, ACLs, hard links,
+    // sparse files); nothing leaves them. Only when this returns has every byte been checked:
+    // throws Error(archive_damaged) otherwise, and the targets' content is then to be removed.
+    virtual RestoreResult extract(const RestoreTargets& targets, Progress& progress) = 0;
+
+    // Reads to the end without writing: what extract checks. `member` is called for each, in order.
+    struct Member {
+        std::string volume;  // path of its volume; empty for scripts and the hook's directory
+        std::string name;
+        std::uint64_t size = 0;
+        unsigned mode = 0;
+        std::string type;  // file dir link hardlink fifo
+    };
+    virtual RestoreResult verify(const std::function<void(const Member&)>& member,
+                                 Progress& progress) = 0;
+};
+
+// Throws Error(archive_damaged) for what is not a backup, Error(wrong_password) where the key is
+// missing or does not fit, Error(archive_refused) for a newer format. The file descriptor stays
+// the caller's and must outlive the reader.
+std::unique_ptr<BackupReader> open_backup(int fd, const OpenKey& key);
+
+}  // namespace drunner

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <string>
+
+#include "core/image_reference.hpp"
+#include "engine/engine.hpp"
+
+namespace drunner {
+
+// What a registry says of a manifest.
+struct ManifestAnswer {
+    enum class Verdict {
+        found,        // digest is set
+        not_found,    // 404, or 401/403 of a registry that hides what it lacks ("denied")
+        denied,
+        unreachable,  // no answer, TLS failure, 429 after the retries, 5xx
+    };
+    Verdict verdict = Verdict::unreachable;
+    std::string digest;   // "sha256:..."
+    std::string message;  // what went wrong, for a person; never holds a credential
+};
+
+// The registries that images come from. Implementations: RestRegistry (the real ones, with the
+// engine's distribution endpoint as the fallback), FakeRegistry (tests).
+class Registry {
+  public:
+    virtual ~Registry() = default;
+
+    // The digest that the reference's tag names now, by one HEAD (two with a token). Never throws
+    // for what a registry answers or fails to answer; Error(interrupted) passes.
+    virtual ManifestAnswer resolve(const ImageReference& reference) = 0;
+
+    // The credentials to hand to the engine for a pull.
+    virtual RegistryAuth credentials(const ImageReference& reference) = 0;
+};
+
+}  // namespace drunner

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+
+#include "host/file.hpp"
+
+namespace drunner {
+
+// A lock that the kernel holds for this process (flock on a file in /run/drunner): it goes with the
+// process, however that ends. The file's content names the holder for the one who is refused.
+class FileLock {
+  public:
+    // Waits up to `wait` for it. Throws Error(locked) naming the holder's pid, command and age;
+    // Error(interrupted). Where the holder is an ancestor of this process (a hook of the operation
+    // that holds it called drunner) the lock counts as held: nested() is then true.
+    static FileLock acquire(const std::string& path, const std::string& command,
+                            std::chrono::seconds wait);
+
+    // Says who holds the lock, without waiting or taking it: empty where nobody does, or where the
+    // holder is an ancestor of this process. "pid 12, 'drunner update blog', 5 s ago".
+    static std::string holder(const std::string& path);
+
+    bool nested() const { return nested_; }
+
+  private:
+    FileDescriptor fd_;
+    bool nested_ = false;
+};
+
+}  // namespace drunner

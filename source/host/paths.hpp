@@ -1,0 +1,57 @@
+#pragma once
+
+#include <string>
+
+#include "core/service_name.hpp"
+
+namespace drunner {
+
+// The owner of every name that drunner has on disk. With a prefix P (DRUNNER_PREFIX) everything
+// stands below P; without one P is empty.
+//
+//   P/etc/drunner/config.sh                       the operator's settings
+//   P/var/lib/drunner/installation                a random id of this installation
+//   P/var/lib/drunner/services/S/service.json     the manifest; there = S is installed
+//   P/var/lib/drunner/services/S/drunner          symbolic link -> releases/N/drunner, the current
+//   P/var/lib/drunner/services/S/imagename.sh     symbolic link -> drunner/../imagename.sh
+//   P/var/lib/drunner/services/S/releases/N/      one release: drunner/ and imagename.sh
+//   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
+//   P/var/lib/drunner/services/S/journal          of the operation in progress
+//   P/var/lib/drunner/backups/S/                  backups without a FILE
+//   P/var/lib/drunner/images/ID.json              what was read out of an image, by image id
+//   P/run/drunner/S.lock                          the lock of a service
+//   P/var/log/drunner/                            log
+//   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
+class Paths {
+  public:
+    explicit Paths(std::string prefix);
+
+    const std::string& prefix() const { return prefix_; }
+
+    std::string config_file() const;
+    std::string state() const;  // P/var/lib/drunner
+    std::string installation_id() const;
+    std::string services() const;
+    std::string service(const ServiceName& name) const;
+    std::string manifest(const ServiceName& name) const;
+    std::string scripts(const ServiceName& name) const;
+    std::string servicerunner(const ServiceName& name) const;
+    std::string imagename(const ServiceName& name) const;
+    std::string releases(const ServiceName& name) const;
+    std::string release(const ServiceName& name, int number) const;
+    std::string release_scripts(const ServiceName& name, int number) const;
+    std::string temp(const ServiceName& name) const;
+    std::string journal(const ServiceName& name) const;
+    std::string backups() const;
+    std::string backups(const ServiceName& name) const;
+    std::string image_cache() const;
+    std::string locks() const;
+    std::string lock(const ServiceName& name) const;
+    std::string log_directory() const;
+    std::string default_launcher_directory() const;
+
+  private:
+    std::string prefix_;
+};
+
+}  // namespace drunner

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "core/progress.hpp"
+#include "engine/engine.hpp"
+#include "engine/registry.hpp"
+#include "host/clock.hpp"
+#include "host/paths.hpp"
+#include "service/operator_config.hpp"
+#include "service/script_runner.hpp"
+
+namespace drunner {
+
+class TransactionObserver;
+
+// The outside world of an operation: passed, never global. main builds the real one, tests build
+// theirs. Files are real, below paths.prefix().
+struct Machine {
+    Engine& engine;
+    Registry& registry;
+    ScriptRunner& scripts;
+    Clock& clock;
+    Progress& progress;
+    Paths paths;
+    OperatorConfig config;
+    std::string engine_socket;   // what engine talks to
+    bool engine_was_named;       // by --host, DOCKER_HOST or the context
+    std::string drunner_binary;  // absolute path, what launchers point at
+    std::string caller_path;     // the caller's PATH
+    std::string command_line;    // for the lock: "drunner update blog"
+    std::chrono::seconds lock_wait{0};
+    TransactionObserver* observer = nullptr;  // tests watch, and break, steps through it
+};
+
+}  // namespace drunner

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/paths.hpp"
+
+namespace drunner {
+
+enum class PullPolicy { automatic, always, missing, never };
+
+// The word in PULL= and --pull: auto always missing never; empty optional for any other.
+std::optional<PullPolicy> parse_pull_policy(std::string_view word);
+std::string_view pull_policy_word(PullPolicy policy);
+
+// /etc/drunner/config.sh: KEY=VALUE, read as data, never executed.
+struct OperatorConfig {
+    PullPolicy pull = PullPolicy::automatic;
+    std::string backup_directory;    // BACKUPDIR
+    std::string launcher_directory;  // LAUNCHERDIR
+    std::vector<std::string> hook_env;      // HOOKENV
+    std::vector<std::string> recipients;    // RECIPIENTS
+    std::optional<std::chrono::seconds> hook_timeout;  // HOOKTIMEOUT, 0 = none
+};
+
+// The defaults where the file is absent. Throws Error(usage) naming file and line for a malformed
+// line or an invalid value; unknown keys are ignored, so that an older drunner can read a newer
+// file.
+OperatorConfig load_operator_config(const Paths& paths);
+
+}  // namespace drunner
