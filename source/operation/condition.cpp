@@ -12,6 +12,7 @@
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
+#include "operation/steps.hpp"
 #include "service/launcher.hpp"
 
 namespace drunner {
@@ -143,6 +144,26 @@ ServiceCondition examine(Machine& machine, const ServiceName& name) {
         append(condition.problems, problems_of_scripts(machine, *condition.manifest));
         append(condition.problems, problems_of_engine(machine, *condition.manifest));
         condition.containers = containers_of(machine, name);
+    }
+    return condition;
+}
+
+ServiceCondition status(Machine& machine, const ServiceName& name) {
+    ServiceCondition condition = examine(machine, name);
+    if (!condition.manifest || !condition.whole() ||
+        condition.manifest->release().config.version < 2) {
+        return condition;
+    }
+    const int version = condition.manifest->release().config.version;
+    for (const Hook hook : {Hook::status_start, Hook::status_end}) {
+        try {
+            run_plain_hook(machine, name, {hook, version, {}, "status"});
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::interrupted) {
+                throw;
+            }
+            condition.problems.push_back({error.what(), name.text() + " help"});
+        }
     }
     return condition;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backup/backup_file.hpp"
+#include "check/contract.hpp"
 #include "core/exit_code.hpp"
 #include "core/image_reference.hpp"
 #include "core/service_name.hpp"
@@ -99,6 +100,9 @@ struct ServiceCondition {
 // Changes nothing and takes no lock. Error(not_installed) where there is no trace of it.
 ServiceCondition examine(Machine& machine, const ServiceName& name);
 
+// examine, between the status hooks of a version 2 service; a failing hook is a problem.
+ServiceCondition status(Machine& machine, const ServiceName& name);
+
 struct ListedService {
     ServiceName name;
     std::string image;                 // reference
@@ -111,9 +115,13 @@ struct ListedService {
 std::vector<ListedService> list_services(Machine& machine);
 
 // Runs a command of the service on the caller's own streams; what its status means for our exit is
-// the caller's to say. `arguments` begins with the subcommand.
+// the caller's to say. `arguments` begins with the subcommand. A version 2 service's hooks run
+// around it: servicecmd_start and _end, or enter_start; a failing one throws Error(script_failed).
 int run_service_command(Machine& machine, const ServiceName& name,
                         const std::vector<std::string>& arguments);
+
+// What the rules of the contract say of an image, pulled where it is absent. Installs nothing.
+std::vector<Finding> check_image(Machine& machine, const ImageReference& reference);
 
 // Removes what nothing uses any more: scratch containers and probes of operations that are over,
 // pins and releases that no manifest names. Says what.

@@ -3,6 +3,7 @@
 #include "host/file.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
+#include "operation/steps.hpp"
 
 namespace drunner {
 
@@ -16,7 +17,20 @@ int run_service_command(Machine& machine, const ServiceName& name,
         throw Error(ErrorKind::broken, "'" + name.text() + "' has no servicerunner any more",
                     "drunner recover " + name.text());
     }
-    return machine.scripts.run_command({script, arguments, docker_host(machine.engine_socket)});
+    const int version = manifest.release().config.version;
+    const std::string& word = arguments.front();
+    const bool hooked = version > 1 && word != "help";
+    if (hooked && word == "enter") {
+        run_plain_hook(machine, name, {Hook::enter_start, version, {}, "enter"});
+    } else if (hooked) {
+        run_plain_hook(machine, name, {Hook::command_start, version, arguments, "servicecmd"});
+    }
+    const int status =
+        machine.scripts.run_command({script, arguments, docker_host(machine.engine_socket)});
+    if (hooked && word != "enter") {
+        run_plain_hook(machine, name, {Hook::command_end, version, arguments, "servicecmd"});
+    }
+    return status;
 }
 
 }  // namespace drunner

@@ -136,6 +136,13 @@ std::string failure_of(const HookResult& result, const std::string& name) {
     return text;
 }
 
+void require_success(const HookResult& result, const HookStep& hook) {
+    if (result.verdict == HookResult::Verdict::failed) {
+        throw Error(result.timed_out ? ErrorKind::timed_out : ErrorKind::script_failed,
+                    failure_of(result, hook_name(hook.hook, hook.version)));
+    }
+}
+
 void undo_write_release(const UndoContext& context, const json& parameters) {
     remove_tree(context.machine.paths.release(context.service, parameters.at("release")));
     const std::string releases = context.machine.paths.releases(context.service);
@@ -557,11 +564,7 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
                     {"arguments", hook.arguments},
                     {"operation", hook.operation}};
     return {"run-hook", parameters.dump(), [&machine, &journal, service, hook = std::move(hook)] {
-                const HookResult result = call_hook(machine, service, &journal, hook);
-                if (result.verdict == HookResult::Verdict::failed) {
-                    throw Error(result.timed_out ? ErrorKind::timed_out : ErrorKind::script_failed,
-                                failure_of(result, hook_name(hook.hook, hook.version)));
-                }
+                require_success(call_hook(machine, service, &journal, hook), hook);
             }};
 }
 
@@ -660,6 +663,10 @@ bool run_tolerant_hook(Machine& machine, const ServiceName& service, Journal& jo
         return false;
     }
     return true;
+}
+
+void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep& hook) {
+    require_success(call_hook(machine, service, nullptr, hook), hook);
 }
 
 Finish removing_path(const std::string& path) {

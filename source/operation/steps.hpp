@@ -63,6 +63,8 @@ Step make_path(std::string path, std::function<void()> perform);
 // succeeded or does not exist.
 bool run_tolerant_hook(Machine& machine, const ServiceName& service, Journal& journal,
                        const HookStep& hook);
+// Runs a hook that belongs to no transaction; throws Error(script_failed) where it fails.
+void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep& hook);
 
 // Work after the commit.
 Finish removing_path(const std::string& path);
