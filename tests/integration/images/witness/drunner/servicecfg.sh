@@ -1,0 +1,3 @@
+# The witness of the integration tests.
+VOLUMES=("/one" "/two")
+EXTRACONTAINERS=()
