@@ -8,14 +8,16 @@
 # shellcheck disable=SC2154  # output, stderr and status are set by run
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-IMAGES=$ROOT/tests/integration/images
 
 setup() {
     bats_require_minimum_version 1.5.0
     export DRUNNER_PREFIX=$BATS_TEST_TMPDIR/p
     mkdir -p "$DRUNNER_PREFIX/usr/local/bin" "$BATS_TEST_TMPDIR/work"
     PATH=$DRUNNER_PREFIX/usr/local/bin:$PATH
-    NOTES=$DRUNNER_PREFIX/notes
+    # dtest, the witness, writes its calls down and fails where it is told to.
+    mkdir -p "$DRUNNER_PREFIX/etc/drunner"
+    printf 'HOOKENV="DTEST_CALLS DTEST_FAIL"\n' >"$DRUNNER_PREFIX/etc/drunner/config.sh"
+    export DTEST_CALLS=$BATS_TEST_TMPDIR/calls DTEST_FAIL=
     ENGINE=$DOCKER_HOST
     TAGS_BEFORE=$(tags)
     cd "$BATS_TEST_TMPDIR/work" || return 1
@@ -26,7 +28,7 @@ teardown() {
     DOCKER_HOST=$ENGINE
     local name left
     if [[ -n ${BATS_TEST_COMPLETED-} ]]; then
-        rm -rf "$NOTES"
+        DTEST_FAIL=
         for name in "$DRUNNER_PREFIX"/var/lib/drunner/services/*/; do
             [[ -d $name ]] || continue
             "$DRUNNER_BINARY" obliterate "$(basename "$name")" >/dev/null ||
@@ -124,50 +126,40 @@ contains() { # TEXT PART
 # ---- images --------------------------------------------------------------------------------------
 
 build_directory() { # DIRECTORY TAG
-    DOCKER_HOST=$ENGINE DOCKER_BUILDKIT=0 "$DOCKER" build --quiet --force-rm \
+    DOCKER_BUILDKIT=0 "$DOCKER" --host "$ENGINE" build --quiet --force-rm \
         --build-arg "BASE_IMAGE=$BASE_IMAGE" --tag "$2" "$1" >/dev/null
 }
 
 # A copy of an example's directory, to be changed before it is built: its path.
-copy_of() { # witness|SERVICE
-    local directory from=$IMAGES/$1
-    [[ -d $from ]] || from=$ROOT/services/$1
+copy_of() { # NAME
+    local directory from=$ROOT/services/$1
     [[ -d $from ]] || from=$ROOT/tests/services/$1
     directory=$(mktemp -d "$BATS_TEST_TMPDIR/image.XXXXXX")
     cp -R "$from/." "$directory/"
     printf '%s\n' "$directory"
 }
 
-# A witness whose command "release" answers NUMBER.
-build_witness() { # TAG NUMBER
-    local directory
-    directory=$(copy_of witness)
-    sed -i "s/^release=.*/release=$2/" "$directory/drunner/servicerunner"
-    build_directory "$directory" "$1"
-}
-
-# An image with this servicecfg.sh, the witness's servicerunner and a user.
+# helloworld with another servicecfg.sh, and with another USER where one is given.
 build_with_config() { # TAG CONFIG [USER]
     local directory
-    directory=$(copy_of witness)
+    directory=$(copy_of helloworld)
     printf '%s\n' "$2" >"$directory/drunner/servicecfg.sh"
     if [[ $# == 3 ]]; then sed -i "s/^USER .*/USER $3/" "$directory/Dockerfile"; fi
     build_directory "$directory" "$1"
 }
 
 push() { # TAG
-    DOCKER_HOST=$ENGINE "$DOCKER" push --quiet "$1" >/dev/null
+    "$DOCKER" --host "$ENGINE" push --quiet "$1" >/dev/null
 }
 
 image_id() { # REFERENCE
-    "$DOCKER" image inspect --format '{{.Id}}' "$1"
+    "$DOCKER" --host "$ENGINE" image inspect --format '{{.Id}}' "$1"
 }
 
 # ---- what is on the machine ----------------------------------------------------------------------
 
 # One line for each thing below a directory: name, type, mode, owner, times, attributes, content.
 listing() { # DIRECTORY
-    local entry
     (
         cd "$1" || exit 1
         find . -printf '%p|%y|%m|%U:%G|%n|%l' \( -type d -printf '|\n' -o -printf '|%s|%T@\n' \) |
@@ -179,7 +171,7 @@ listing() { # DIRECTORY
 }
 
 mount_point() { # VOLUME
-    DOCKER_HOST=$ENGINE "$DOCKER" volume inspect --format '{{.Mountpoint}}' "$1"
+    "$DOCKER" --host "$ENGINE" volume inspect --format '{{.Mountpoint}}' "$1"
 }
 
 volume_listing() { # VOLUME
@@ -187,7 +179,7 @@ volume_listing() { # VOLUME
 }
 
 tags() {
-    DOCKER_HOST=${ENGINE:-$DOCKER_HOST} "$DOCKER" images --no-trunc \
+    "$DOCKER" --host "$ENGINE" images --no-trunc \
         --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -v '^<none>' | sort
 }
 
@@ -197,21 +189,21 @@ files_state() {
     (
         cd "$DRUNNER_PREFIX" || exit 1
         find . \( -path ./run -o -path ./var/log -o -path ./var/lib/drunner/images -o \
-            -path ./var/lib/drunner/installation -o -path ./notes \) -prune -o \
+            -path ./var/lib/drunner/installation \) -prune -o \
             \( ! -type d -o -path './var/lib/drunner/services/*' \) \
             -printf '%p|%y|%m|%U:%G|%l\n' | sort
-        find . -path ./notes -prune -o -type f -path './var/lib/drunner/services/*' -print0 |
+        find . -type f -path './var/lib/drunner/services/*' -print0 |
             sort -z | xargs -0 -r sha256sum
     )
 }
 
 engine_state() {
     local volume
-    DOCKER_HOST=$ENGINE "$DOCKER" ps --all --no-trunc \
+    "$DOCKER" --host "$ENGINE" ps --all --no-trunc \
         --format '{{.Names}}|{{.Image}}|{{.State}}|{{.Labels}}' | sort
-    DOCKER_HOST=$ENGINE "$DOCKER" network ls --format '{{.Name}}' | sort
-    for volume in $(DOCKER_HOST=$ENGINE "$DOCKER" volume ls --quiet | sort); do
-        DOCKER_HOST=$ENGINE "$DOCKER" volume inspect --format '{{.Name}}|{{json .Labels}}' "$volume"
+    "$DOCKER" --host "$ENGINE" network ls --format '{{.Name}}' | sort
+    for volume in $("$DOCKER" --host "$ENGINE" volume ls --quiet | sort); do
+        "$DOCKER" --host "$ENGINE" volume inspect --format '{{.Name}}|{{json .Labels}}' "$volume"
         volume_listing "$volume"
     done
 }
@@ -248,8 +240,37 @@ containers_of() { # SERVICE
         grep -v '^drunner-keep-' || true
 }
 
-hooks() {
-    cat "$NOTES/hooks" 2>/dev/null || true
+# What was called since the last forget_calls, one word a line.
+calls() {
+    cut -d' ' -f1 "$DTEST_CALLS" 2>/dev/null || true
+}
+
+forget_calls() {
+    rm -f "$DTEST_CALLS"
+}
+
+# Some data in both volumes of a dtest: owners, modes, times, links, holes and odd names.
+fill_dtest() { # SERVICE
+    local one two
+    one=$(mount_point "drunner-$1-data")
+    two=$(mount_point "drunner-$1-varlibwitness")
+    printf 'precious\n' >"$one/precious"
+    head -c 300000 /dev/urandom >"$one/random"
+    mkdir -p "$one/deep/er" "$one/empty"
+    ln "$one/precious" "$one/deep/hard link"
+    ln -s ../precious "$one/deep/er/soft"
+    ln -s /nowhere "$two/dangling"
+    printf 'x' >"$two/"$'name with \n a line'
+    truncate -s 8M "$two/hole"
+    printf 'end' >>"$two/hole"
+    mkfifo "$two/pipe"
+    chmod 04751 "$one/random"
+    chmod 02770 "$one/deep"
+    chown 22022:33 "$one/precious"
+    chown -h 1234:4321 "$one/deep/er/soft"
+    setfattr -n user.colour -v green "$one/precious"
+    setfacl -m u:1234:r "$one/random"
+    touch -d '2001-02-03 04:05:06.123456789' "$one/precious" "$one/empty"
 }
 
 # ---- the proxy -----------------------------------------------------------------------------------

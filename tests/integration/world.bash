@@ -97,7 +97,6 @@ YAML
     world_fail "the private registry does not start"
 }
 
-# One image of a service's directory, under its short name.
 world_build() { # DIRECTORY TAG [ARGUMENTS...]
     local directory=$1 tag=$2
     shift 2
@@ -105,14 +104,16 @@ world_build() { # DIRECTORY TAG [ARGUMENTS...]
         --build-arg "BASE_IMAGE=$BASE_IMAGE" "$@" --tag "$tag" "$directory" >/dev/null
 }
 
+# Each under its directory's name, and the next version of the two that an update is tried with.
 world_build_images() {
     local directory
     DOCKER=$DOCKER "$ROOT/scripts/base-image" "$BASE_IMAGE" >/dev/null
-    for directory in "$ROOT"/services/*/ "$ROOT"/tests/services/*/ \
-        "$ROOT"/tests/integration/images/*/; do
+    for directory in "$ROOT"/services/*/ "$ROOT"/tests/services/*/; do
         [[ -f $directory/Dockerfile ]] || continue
         world_build "$directory" "$(basename "$directory")"
     done
+    world_build "$ROOT/services/dtest" dtest-2 --build-arg VERSION=2
+    world_build "$ROOT/tests/services/longrunner" longrunner-2 --build-arg VERSION=2
 }
 
 world_start() {

@@ -1,3 +1,0 @@
-# The witness of the integration tests.
-VOLUMES=("/one" "/two")
-EXTRACONTAINERS=()
