@@ -162,7 +162,8 @@ image_id() { # REFERENCE
 listing() { # DIRECTORY
     (
         cd "$1" || exit 1
-        find . -printf '%p|%y|%m|%U:%G|%n|%l' \( -type d -printf '|\n' -o -printf '|%s|%T@\n' \) |
+        find . -printf '%p|%y|%m|%U:%G|%n|%l' \
+            \( -path . -printf '|\n' -o -type d -printf '|%T@\n' -o -printf '|%s|%T@\n' \) |
             sort
         find . -type f -print0 | sort -z | xargs -0 -r sha256sum
         find . -print0 | sort -z | xargs -0 -r getfattr --no-dereference --dump --match=- 2>/dev/null
