@@ -82,7 +82,7 @@ says() { # EXTENDED-REGULAR-EXPRESSION
 
 # The way out stands below the sentence.
 names_next() { # TEXT
-    grep -q "^next: .*$1" <<<"$stderr" || {
+    grep -qE "^next: .*($1)" <<<"$stderr" || {
         printf "no 'next: ... %s':\n%s\n" "$1" "$stderr"
         return 1
     }
