@@ -420,6 +420,47 @@ class TarEnd {
     std::uint64_t size_ = 0;
 };
 
+json body_of(const ContainerSpec& spec) {
+    json body{{"Image", spec.image}};
+    if (!spec.entrypoint.empty()) {
+        body["Entrypoint"] = spec.entrypoint;
+    }
+    if (!spec.command.empty()) {
+        body["Cmd"] = spec.command;
+    }
+    if (!spec.user.empty()) {
+        body["User"] = spec.user;
+    }
+    if (!spec.labels.empty()) {
+        body["Labels"] = spec.labels;
+    }
+    json host = json::object();
+    json mounts = json::array();
+    for (const VolumeMount& mount : spec.mounts) {
+        mounts.push_back({{"Type", "volume"},
+                          {"Source", mount.volume},
+                          {"Target", mount.path},
+                          {"VolumeOptions", {{"NoCopy", !mount.copy_image_content}}}});
+    }
+    if (!mounts.empty()) {
+        host["Mounts"] = std::move(mounts);
+    }
+    if (spec.confined) {
+        constexpr std::int64_t memory = 128LL << 20U;
+        host["NetworkMode"] = "none";
+        host["ReadonlyRootfs"] = true;
+        host["CapDrop"] = {"ALL"};
+        host["SecurityOpt"] = {"no-new-privileges"};
+        host["Memory"] = memory;
+        host["MemorySwap"] = memory;
+        host["PidsLimit"] = 64;
+        // The daemon's default driver may be one that cannot be read back.
+        host["LogConfig"] = {{"Type", "json-file"}, {"Config", {{"max-size", "16m"}}}};
+    }
+    body["HostConfig"] = std::move(host);
+    return body;
+}
+
 class RestEngine final : public Engine {
   public:
     RestEngine(const std::string& socket, EngineLimits limits)
@@ -699,8 +740,10 @@ std::optional<std::string> RestEngine::distribution_digest(const ImageReference&
     const HttpResponse response = send(std::move(question), what);
     if (!response.succeeded()) {
         const std::string words = words_of(response);
-        // An engine without this endpoint says that of the path, in its router's words.
-        if (response.status == 404 && !json::parse(response.body, nullptr, false).is_object()) {
+        // An engine without this endpoint says so of the path, in its router's words.
+        if (response.status == 404 &&
+            (words == "page not found" ||
+             !json::parse(response.body, nullptr, false).is_object())) {
             return std::nullopt;
         }
         throw pull_error(reference, words);
@@ -743,47 +786,6 @@ std::string RestEngine::create(std::string_view name, std::string_view body,
     creation.headers.emplace_back("Content-Type: application/json");
     creation.body = body;
     return text_of(document(expect(creation, what), what), "Id");
-}
-
-json body_of(const ContainerSpec& spec) {
-    json body{{"Image", spec.image}};
-    if (!spec.entrypoint.empty()) {
-        body["Entrypoint"] = spec.entrypoint;
-    }
-    if (!spec.command.empty()) {
-        body["Cmd"] = spec.command;
-    }
-    if (!spec.user.empty()) {
-        body["User"] = spec.user;
-    }
-    if (!spec.labels.empty()) {
-        body["Labels"] = spec.labels;
-    }
-    json host = json::object();
-    json mounts = json::array();
-    for (const VolumeMount& mount : spec.mounts) {
-        mounts.push_back({{"Type", "volume"},
-                          {"Source", mount.volume},
-                          {"Target", mount.path},
-                          {"VolumeOptions", {{"NoCopy", !mount.copy_image_content}}}});
-    }
-    if (!mounts.empty()) {
-        host["Mounts"] = std::move(mounts);
-    }
-    if (spec.confined) {
-        constexpr std::int64_t memory = 128LL << 20U;
-        host["NetworkMode"] = "none";
-        host["ReadonlyRootfs"] = true;
-        host["CapDrop"] = {"ALL"};
-        host["SecurityOpt"] = {"no-new-privileges"};
-        host["Memory"] = memory;
-        host["MemorySwap"] = memory;
-        host["PidsLimit"] = 64;
-        // The daemon's default driver may be one that cannot be read back.
-        host["LogConfig"] = {{"Type", "json-file"}, {"Config", {{"max-size", "16m"}}}};
-    }
-    body["HostConfig"] = std::move(host);
-    return body;
 }
 
 std::string RestEngine::create_container(const ContainerSpec& spec) {
@@ -1094,6 +1096,8 @@ bool RestEngine::remove_network(std::string_view network) {
 }
 
 }  // namespace
+
+std::string container_body(const ContainerSpec& spec) { return body_of(spec).dump(); }
 
 std::unique_ptr<Engine> make_rest_engine(const std::string& socket, EngineLimits limits) {
     return std::make_unique<RestEngine>(socket, limits);

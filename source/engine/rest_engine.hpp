@@ -22,4 +22,7 @@ struct EngineLimits {
 // cancellation is pending.
 std::unique_ptr<Engine> make_rest_engine(const std::string& socket, EngineLimits limits = {});
 
+// What a spec means to the engine: the body of POST /containers/create, JSON.
+std::string container_body(const ContainerSpec& spec);
+
 }  // namespace drunner
