@@ -146,6 +146,10 @@ class Engine {
     // registry_denied, registry_unreachable or engine_refused).
     virtual void pull_image(const ImageReference& reference, const RegistryAuth& auth,
                             Progress& progress) = 0;
+    // The digest that the reference's registry has for it, asked through the engine. Empty where
+    // the engine cannot ask (Podman's API lacks it); errors are those of pull_image.
+    virtual std::optional<std::string> distribution_digest(const ImageReference& reference,
+                                                           const RegistryAuth& auth) = 0;
     // Moves REPOSITORY:TAG to the image.
     virtual void tag_image(std::string_view image, std::string_view repository,
                            std::string_view tag) = 0;

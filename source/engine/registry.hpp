@@ -11,8 +11,8 @@ namespace drunner {
 struct ManifestAnswer {
     enum class Verdict {
         found,        // digest is set
-        not_found,    // 404, or 401/403 of a registry that hides what it lacks ("denied")
-        denied,
+        not_found,    // 404
+        denied,       // 401 or 403 with what credentials there are; some so hide what they lack
         unreachable,  // no answer, TLS failure, 429 after the retries, 5xx
     };
     Verdict verdict = Verdict::unreachable;

@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# Every request to the engine made to fail, one after the other: refused with 500, and done but its
+# answer lost. The machine must equal the one before, until there is no request left to break.
+
+load harness
+
+# Breaks the Nth request with FAULT, for N = 1, 2 ... until the command succeeds untouched; PREPARE
+# brings the machine back to where it started, also after a command that succeeded in spite of it. A
+# service is bound to the socket it was installed by, so the preparation goes through the proxy too.
+break_each() { # FAULT PREPARE ARGUMENTS...
+    local fault=$1 prepare=$2 number before reached
+    shift 2
+    for ((number = 1; number < 300; number++)); do
+        $prepare
+        before=$(snapshot)
+        proxy_start
+        printf '%s:%s\n' "$number" "$fault" >"$PROXY_RULES"
+        run --separate-stderr drunner "$@"
+        reached=$(wc -l <"$PROXY_RECORD")
+        proxy_stop
+        if ((reached < number)); then
+            equals 0 "$status"
+            return 0
+        fi
+        if [[ $status == 1 ]]; then
+            printf 'after %s of request %s: %s\n' "$fault" "$number" \
+                "$(sed -n "${number}p" "$PROXY_RECORD")"
+            says "."
+            same "$before" "$(snapshot)"
+        fi
+    done
+    printf 'it never succeeded\n'
+    return 1
+}
+
+outdated() {
+    proxy_start
+    drunner obliterate dtest >/dev/null 2>&1 || true
+    "$DOCKER" --host "$ENGINE" tag "$(sed -n 's/^dtest:latest //p' <<<"$TAGS_BEFORE")" dtest
+    drunner install dtest >/dev/null
+    "$DOCKER" --host "$ENGINE" tag dtest-2 dtest
+    proxy_stop
+}
+
+nothing_there_by_proxy() {
+    proxy_start
+    drunner obliterate dtest >/dev/null 2>&1 || true
+    drunner obliterate copy >/dev/null 2>&1 || true
+    proxy_stop
+}
+
+finish_by_proxy() {
+    nothing_there_by_proxy
+    equals "" "$(engine_objects)"
+}
+
+@test "install: the engine refuses each request" {
+    break_each error nothing_there_by_proxy install dtest
+    finish_by_proxy
+}
+
+@test "install: each answer of the engine is lost" {
+    break_each lost nothing_there_by_proxy install dtest
+    finish_by_proxy
+}
+
+@test "update: the engine refuses each request" {
+    break_each error outdated update dtest
+    finish_by_proxy
+}
+
+@test "update: each answer of the engine is lost" {
+    break_each lost outdated update dtest
+    finish_by_proxy
+}
+
+@test "restore: the engine refuses each request" {
+    expect 0 drunner install dtest
+    fill_dtest dtest
+    expect 0 drunner backup dtest b
+    expect 0 drunner obliterate dtest
+    break_each error nothing_there_by_proxy restore b copy
+    finish_by_proxy
+}
+
+@test "restore: each answer of the engine is lost" {
+    expect 0 drunner install dtest
+    fill_dtest dtest
+    expect 0 drunner backup dtest b
+    expect 0 drunner obliterate dtest
+    break_each lost nothing_there_by_proxy restore b copy
+    finish_by_proxy
+}
