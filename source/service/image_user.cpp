@@ -50,8 +50,7 @@ std::optional<std::vector<std::string>> find_entry(const Database& database, std
     const std::string text = database().value_or("");
     for (const std::string& line : split(text, '\n')) {
         std::vector<std::string> fields = split(trim(line), ':');
-        if (fields.size() >= 3 &&
-            (number ? as_number(fields[2]) == number : fields[0] == name)) {
+        if (fields.size() >= 3 && (number ? as_number(fields[2]) == number : fields[0] == name)) {
             return fields;
         }
     }

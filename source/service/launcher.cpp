@@ -22,15 +22,15 @@ constexpr std::string_view root_path =
 
 // Keywords and builtins of bash and of the POSIX shell: a launcher of that name would never run.
 constexpr std::array shell_words{
-    "alias",   "bg",       "bind",     "break",    "builtin",  "caller",  "case",    "cd",
-    "command", "compgen",  "complete", "compopt",  "continue", "coproc",  "declare", "dirs",
-    "disown",  "do",       "done",     "echo",     "elif",     "else",    "enable",  "esac",
-    "eval",    "exec",     "exit",     "export",   "false",    "fc",      "fg",      "fi",
-    "for",     "function", "getopts",  "hash",     "help",     "history", "if",      "in",
-    "jobs",    "kill",     "let",      "local",    "logout",   "mapfile", "popd",    "printf",
-    "pushd",   "pwd",      "read",     "readarray", "readonly", "return", "select",  "set",
-    "shift",   "shopt",    "source",   "suspend",  "test",     "then",    "time",    "times",
-    "trap",    "true",     "type",     "typeset",  "ulimit",   "umask",   "unalias", "unset",
+    "alias",   "bg",       "bind",     "break",     "builtin",  "caller",  "case",    "cd",
+    "command", "compgen",  "complete", "compopt",   "continue", "coproc",  "declare", "dirs",
+    "disown",  "do",       "done",     "echo",      "elif",     "else",    "enable",  "esac",
+    "eval",    "exec",     "exit",     "export",    "false",    "fc",      "fg",      "fi",
+    "for",     "function", "getopts",  "hash",      "help",     "history", "if",      "in",
+    "jobs",    "kill",     "let",      "local",     "logout",   "mapfile", "popd",    "printf",
+    "pushd",   "pwd",      "read",     "readarray", "readonly", "return",  "select",  "set",
+    "shift",   "shopt",    "source",   "suspend",   "test",     "then",    "time",    "times",
+    "trap",    "true",     "type",     "typeset",   "ulimit",   "umask",   "unalias", "unset",
     "until",   "wait",     "while"};
 
 bool begins_with(std::string_view text, std::string_view beginning) {

@@ -119,14 +119,10 @@ Json config_to_json(const ServiceConfig& config) {
                                 {"text", setting.text},
                                 {"type", setting.type}});
     }
-    return Json{{"volumes", config.volumes},
-                {"extra_containers", config.extra_containers},
-                {"version", config.version},
-                {"hooks", config.hooks},
-                {"selftest", config.selftest},
-                {"settings", std::move(settings)},
-                {"after", config.after},
-                {"backup_exclude", config.backup_exclude}};
+    return Json{{"volumes", config.volumes},   {"extra_containers", config.extra_containers},
+                {"version", config.version},   {"hooks", config.hooks},
+                {"selftest", config.selftest}, {"settings", std::move(settings)},
+                {"after", config.after},       {"backup_exclude", config.backup_exclude}};
 }
 
 ServiceConfig config_from_json(const Json& json, const std::string& place) {
@@ -154,8 +150,8 @@ ServiceConfig config_from_json(const Json& json, const std::string& place) {
 Json release_to_json(const Release& release) {
     Json extra_images = Json::array();
     for (const ExtraImage& image : release.extra_images) {
-        extra_images.push_back(Json{
-            {"reference", image.reference}, {"id", image.id}, {"digest", image.digest}});
+        extra_images.push_back(
+            Json{{"reference", image.reference}, {"id", image.id}, {"digest", image.digest}});
     }
     return Json{{"number", release.number},
                 {"image_id", release.image_id},
@@ -231,8 +227,8 @@ void check_format(const Json& json) {
                                         ? printable(writer->get<std::string>())
                                         : std::string();
         throw Error(ErrorKind::broken,
-                    "service.json has format " + std::to_string(number) +
-                        ", written by drunner " + (version.empty() ? "of a later version" : version) +
+                    "service.json has format " + std::to_string(number) + ", written by drunner " +
+                        (version.empty() ? "of a later version" : version) +
                         "; this one reads format " + std::to_string(format_number),
                     version.empty() ? "install the newest drunner"
                                     : "install drunner " + version + " or later");
@@ -340,7 +336,9 @@ std::vector<ServiceName> Catalog::names() const {
     return result;
 }
 
-bool Catalog::is_installed(const ServiceName& name) const { return exists(paths_.manifest(name)); }
+bool Catalog::is_installed(const ServiceName& name) const {
+    return exists(paths_.manifest(name));
+}
 
 std::optional<Manifest> Catalog::find(const ServiceName& name) const {
     if (!is_installed(name)) {
@@ -392,6 +390,8 @@ std::string pinned_image(const ServiceName& name, int release) {
     return std::string(pin_repository) + ":" + pin_tag(name, release);
 }
 
-std::string keep_container(const ServiceName& name) { return "drunner-keep-" + name.text(); }
+std::string keep_container(const ServiceName& name) {
+    return "drunner-keep-" + name.text();
+}
 
 }  // namespace drunner

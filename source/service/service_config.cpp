@@ -41,8 +41,12 @@ Error refused_at(int line, const std::string& message) {
 bool is_name_start(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_part(char c) { return is_name_start(c) || is_digit(c); }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_name_part(char c) {
+    return is_name_start(c) || is_digit(c);
+}
 
 bool is_name(std::string_view text) {
     return !text.empty() && is_name_start(text.front()) &&
@@ -162,8 +166,8 @@ class Parser {
         const std::string_view word = bare_name();
         const char after = peek(word.size());
         const bool is_word = after == ' ' || after == '\t';
-        if (is_word && (word == "readonly" || word == "export" || word == "declare" ||
-                        word == "typeset")) {
+        if (is_word &&
+            (word == "readonly" || word == "export" || word == "declare" || word == "typeset")) {
             at_ += word.size();
             declaration(word == "readonly");
             return;
@@ -201,7 +205,8 @@ class Parser {
             }
             const std::string_view name = bare_name();
             const char after = peek(name.size());
-            const bool without_value = !name.empty() && after != '=' && after != '+' && after != '[';
+            const bool without_value =
+                !name.empty() && after != '=' && after != '+' && after != '[';
             if (without_value) {
                 at_ += name.size();
                 if (!ends_word()) {
@@ -343,8 +348,8 @@ class Parser {
             tilde_counts = c == '=' || c == ':';
         }
         // Of these only the blanks, the line's end, `;` and an array's `)` end a word plainly.
-        const bool plain_end = at_end() || std::string_view(" \t\n;").find(peek()) !=
-                                               std::string_view::npos;
+        const bool plain_end =
+            at_end() || std::string_view(" \t\n;").find(peek()) != std::string_view::npos;
         if (!plain_end && !(place == Place::array && peek() == ')')) {
             needs_bash();
         }
@@ -383,8 +388,8 @@ class Parser {
                 dollar(value);
             } else if (peek() == '\\' && peek(1) == '\n') {
                 at_ += 2;
-            } else if (peek() == '\\' && std::string_view("$`\"\\").find(peek(1)) !=
-                                             std::string_view::npos) {
+            } else if (peek() == '\\' &&
+                       std::string_view("$`\"\\").find(peek(1)) != std::string_view::npos) {
                 ++at_;
                 literal(value);
             } else {
@@ -473,9 +478,8 @@ ServiceConfig config_of(const Values& values) {
 
 std::string mangled(std::string_view path) {
     std::string result;
-    std::copy_if(path.begin(), path.end(), std::back_inserter(result), [](char c) {
-        return is_digit(c) || (is_name_start(c) && c != '_');
-    });
+    std::copy_if(path.begin(), path.end(), std::back_inserter(result),
+                 [](char c) { return is_digit(c) || (is_name_start(c) && c != '_'); });
     return result;
 }
 
@@ -537,13 +541,13 @@ void check_volumes(const std::vector<std::string>& volumes) {
 
 // Names that variables.sh or bash itself gives a meaning, so that no setting can have them.
 bool is_taken_name(std::string_view name) {
-    constexpr std::array taken{
-        "VOLUMES",   "DOCKERVOLS",  "DOCKEROPTS", "EXTRACONTAINERS", "SERVICENAME",
-        "IMAGENAME", "IMAGEREF",    "IMAGEID",    "INSTALLTIME",     "HOSTIP",
-        "PASS",      "SERVICETEMPDIR", "PATH",    "IFS",             "ENV",
-        "HOME",      "UID",         "EUID",       "PPID",            "SHELLOPTS",
-        "BASHOPTS",  "BASH_VERSINFO",  "BASH_ENV", "CODE_S",         "CODE_E",
-        "ECODE",     "_"};
+    constexpr std::array taken{"VOLUMES",     "DOCKERVOLS",    "DOCKEROPTS", "EXTRACONTAINERS",
+                               "SERVICENAME", "IMAGENAME",     "IMAGEREF",   "IMAGEID",
+                               "INSTALLTIME", "HOSTIP",        "PASS",       "SERVICETEMPDIR",
+                               "PATH",        "IFS",           "ENV",        "HOME",
+                               "UID",         "EUID",          "PPID",       "SHELLOPTS",
+                               "BASHOPTS",    "BASH_VERSINFO", "BASH_ENV",   "CODE_S",
+                               "CODE_E",      "ECODE",         "_"};
     constexpr std::array taken_beginnings{"DRUNNER_", "DOCKER_", "LD_"};
     return std::find(taken.begin(), taken.end(), name) != taken.end() ||
            std::any_of(taken_beginnings.begin(), taken_beginnings.end(),
@@ -580,8 +584,8 @@ void check_settings(const std::vector<SettingDeclaration>& settings) {
 ParsedConfig parse_service_config(std::string_view text) {
     const std::string lines = without_carriage_returns(text);
     if (const std::size_t nul = lines.find('\0'); nul != std::string::npos) {
-        const auto before = std::count(lines.begin(),
-                                       lines.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
+        const auto before =
+            std::count(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
         throw refused_at(static_cast<int>(before) + 1, "a NUL byte, which no shell can read");
     }
     ParsedConfig parsed;
@@ -599,8 +603,8 @@ std::string evaluation_script(std::string_view path) {
     std::string report;
     for (const std::string name : known_names) {
         names += " " + name;
-        report += "builtin printf '%s\\0' " + name + " \"${#" + name + "[@]}\" \"${" + name +
-                  "[@]}\"\n";
+        report +=
+            "builtin printf '%s\\0' " + name + " \"${#" + name + "[@]}\" \"${" + name + "[@]}\"\n";
     }
     // The image's own environment (ENV VERSION=...) declares nothing. What the file itself prints
     // does not get in between the marks.
