@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -261,14 +262,21 @@ ssize_t read_retrying(int fd, void* bytes, std::size_t size) {
     return got;
 }
 
+// The child: makes the session and, in it, the process that becomes the program, whose pid it
+// sends. That one is no session leader, and so cannot take its stdin for its controlling terminal,
+// as bash would: at its end the kernel would then hang up on everything it leaves running.
 [[noreturn]] void become(const BoundedProcess& process, char* const* arguments,
                          char* const* environment, int channel, int input, int output) {
-    if (setsid() < 0) {
-        report_and_exit(channel, errno);
+    setsid();
+    // A child of this process's parent, which waits for it; like fork() in everything else.
+    if (syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0) != 0) {
+        _exit(exec_failed);
     }
+    const pid_t own = getpid();
+    char word = 0;
     // The parent records the group before anything runs in it; where it dies, the channel ends.
-    char word = 'r';
-    if (write(channel, &word, 1) != 1 || read(channel, &word, 1) != 1) {
+    if (setpgid(0, 0) != 0 || write(channel, &own, sizeof(own)) != sizeof(own) ||
+        read(channel, &word, 1) != 1) {
         _exit(exec_failed);
     }
     reset_signals();
@@ -302,22 +310,25 @@ BoundedResult run_bounded(const BoundedProcess& process) {
     const std::vector<char*> argument_pointers = pointers(arguments);
     const std::vector<char*> environment_pointers = pointers(environment);
 
-    const pid_t pid = fork();
-    if (pid < 0) {
+    const pid_t session = fork();
+    if (session < 0) {
         throw system_error("cannot start '" + process.arguments[0] + "'", errno);
     }
-    if (pid == 0) {
+    if (session == 0) {
         become(process, argument_pointers.data(), environment_pointers.data(), channel.childs.get(),
                terminal.slave(), output.childs.get());
     }
-    GroupChild child(pid);
     channel.childs.reset();
     output.childs.reset();
-    char word = 0;
-    int error = 0;
-    if (read_retrying(channel.ours.get(), &word, 1) != 1) {
+    while (waitpid(session, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    pid_t pid = 0;
+    if (read_retrying(channel.ours.get(), &pid, sizeof(pid)) != sizeof(pid)) {
         throw Error(ErrorKind::system, "cannot start '" + process.arguments[0] + "'");
     }
+    GroupChild child(pid);
+    const char word = 0;
+    int error = 0;
     if (process.started) {
         process.started(pid);
     }
