@@ -35,7 +35,7 @@ using SteadyClock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 // How often a wait looks for a cancellation, and at the terminal, when nothing else wakes it.
-constexpr milliseconds tick{100};
+constexpr milliseconds tick{50};
 constexpr std::chrono::seconds termination_grace{10};
 // How long output may still come from what a program left running in the background.
 constexpr milliseconds drain_grace{300};
@@ -168,9 +168,8 @@ class SilentTerminal {
     void refill() {
         pollfd readable{slave_.get(), POLLIN, 0};
         if (poll(&readable, 1, 0) == 0) {
-            std::array<char, 64> ends{};
-            ends.fill(end_of_file);
-            [[maybe_unused]] const ssize_t written = write(master_.get(), ends.data(), ends.size());
+            [[maybe_unused]] const ssize_t written =
+                write(master_.get(), ends_of_file.data(), ends_of_file.size());
         }
     }
 
@@ -183,6 +182,9 @@ class SilentTerminal {
 
   private:
     static constexpr char end_of_file = 4;
+    // Few: one that waits when a program switches to raw mode reaches that program as a NUL.
+    static constexpr std::array<char, 4> ends_of_file{end_of_file, end_of_file, end_of_file,
+                                                      end_of_file};
 
     FileDescriptor master_;
     FileDescriptor slave_;

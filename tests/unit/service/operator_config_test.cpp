@@ -1,0 +1,80 @@
+#include "service/operator_config.hpp"
+
+#include <doctest/doctest.h>
+
+#include "core/error.hpp"
+#include "unit/host/scratch.hpp"
+
+using namespace drunner;
+using drunner::test::Scratch;
+
+namespace {
+
+OperatorConfig loaded(const Scratch& scratch, const std::string& text) {
+    const Paths paths(scratch.path());
+    make_directories(parent_of(paths.config_file()));
+    write_file(paths.config_file(), text);
+    return load_operator_config(paths);
+}
+
+std::string refusal(const std::string& text) {
+    const Scratch scratch;
+    try {
+        loaded(scratch, text);
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::usage);
+        CHECK(std::string(error.what()).find("/etc/drunner/config.sh' line 2: ") !=
+              std::string::npos);
+        return error.what();
+    }
+    return "";
+}
+
+}  // namespace
+
+TEST_CASE("without a file the defaults hold, below the prefix") {
+    const OperatorConfig config = load_operator_config(Paths("/nowhere"));
+    CHECK(config.pull == PullPolicy::automatic);
+    CHECK(config.backup_directory == "/nowhere/var/lib/drunner/backups");
+    CHECK(config.launcher_directory == "/nowhere/usr/local/bin");
+    CHECK_FALSE(config.hook_timeout);
+}
+
+TEST_CASE("the settings are data, however they are quoted") {
+    const Scratch scratch;
+    const OperatorConfig config =
+        loaded(scratch,
+               "# settings\r\n\nPULL=never # not from here\r\n  BACKUPDIR=\"/with space/$(id)\"\n"
+               "LAUNCHERDIR='/it is'\nHOOKENV=\"A, B\tC_1\"\nRECIPIENTS=age1abc\nHOOKTIMEOUT=30m\n"
+               "A_LATER_KEY=whatever\n");
+    CHECK(config.pull == PullPolicy::never);
+    CHECK(config.backup_directory == "/with space/$(id)");
+    CHECK(config.launcher_directory == "/it is");
+    CHECK(config.hook_env == std::vector<std::string>{"A", "B", "C_1"});
+    CHECK(config.recipients == std::vector<std::string>{"age1abc"});
+    CHECK(config.hook_timeout == std::chrono::minutes(30));
+    CHECK(loaded(scratch, "HOOKTIMEOUT=0").hook_timeout == std::chrono::seconds(0));
+    CHECK(loaded(scratch, "HOOKTIMEOUT=90").hook_timeout == std::chrono::seconds(90));
+    CHECK(loaded(scratch, "HOOKTIMEOUT=6h").hook_timeout == std::chrono::hours(6));
+    CHECK(loaded(scratch, "BACKUPDIR=\"/a\\\"\\\\b\"").backup_directory == "/a\"\\b");
+}
+
+TEST_CASE("a malformed line is refused with its file and number") {
+    for (const char* line :
+         {"PULL", "PULL=often", "PULL=", "BACKUPDIR=relative", "BACKUPDIR=\"/x", "BACKUPDIR='/x",
+          "BACKUPDIR=/a /b", "BACKUPDIR='/a'b", "LAUNCHERDIR=", "HOOKENV=1A", "HOOKENV=\"A PASS\"",
+          "RECIPIENTS=ssh-rsa", "HOOKTIMEOUT=", "HOOKTIMEOUT=-1", "HOOKTIMEOUT=1w",
+          "HOOKTIMEOUT=99999999999999999999", "HOOKTIMEOUT=99999999999h", "export PULL=auto",
+          "if true"}) {
+        CAPTURE(line);
+        CHECK_FALSE(refusal(std::string("# one\n") + line + "\n").empty());
+    }
+}
+
+TEST_CASE("the words of the pull policies") {
+    for (const char* word : {"auto", "always", "missing", "never"}) {
+        CHECK(pull_policy_word(*parse_pull_policy(word)) == word);
+    }
+    CHECK_FALSE(parse_pull_policy("Auto"));
+    CHECK_FALSE(parse_pull_policy(""));
+}
