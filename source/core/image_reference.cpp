@@ -14,11 +14,21 @@ constexpr std::size_t longest_name = 255;
 constexpr std::size_t longest_tag = 128;
 constexpr std::size_t sha256_digits = 64;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_lower_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
-bool is_alphanumeric(char c) { return is_digit(c) || is_lower(c) || is_upper(c); }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
+bool is_upper(char c) {
+    return c >= 'A' && c <= 'Z';
+}
+bool is_lower_hex(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f');
+}
+bool is_alphanumeric(char c) {
+    return is_digit(c) || is_lower(c) || is_upper(c);
+}
 
 bool all_of(std::string_view text, bool (*matches)(char)) {
     return std::all_of(text.begin(), text.end(), matches);
@@ -26,9 +36,9 @@ bool all_of(std::string_view text, bool (*matches)(char)) {
 
 [[noreturn]] void refuse(std::string_view text, std::string_view reason) {
     constexpr std::size_t shown = 300;
-    throw Error(ErrorKind::invalid_reference, "'" + printable(text.substr(0, shown)) +
-                                                  "' is not an image reference: " +
-                                                  std::string(reason));
+    throw Error(ErrorKind::invalid_reference,
+                "'" + printable(text.substr(0, shown)) +
+                    "' is not an image reference: " + std::string(reason));
 }
 
 bool is_domain_part(std::string_view part) {
@@ -72,10 +82,9 @@ bool is_path_part(std::string_view part) {
             ++i;
             continue;
         }
-        const std::size_t end =
-            static_cast<std::size_t>(std::find_if(part.begin() + static_cast<std::ptrdiff_t>(i),
-                                                  part.end(), in_group) -
-                                     part.begin());
+        const std::size_t end = static_cast<std::size_t>(
+            std::find_if(part.begin() + static_cast<std::ptrdiff_t>(i), part.end(), in_group) -
+            part.begin());
         const std::string_view separator = part.substr(i, end - i);
         if (separator != "." && separator != "_" && separator != "__" &&
             separator.find_first_not_of('-') != std::string_view::npos) {
@@ -89,9 +98,8 @@ bool is_path_part(std::string_view part) {
 bool is_tag(std::string_view tag) {
     const auto is_word = [](char c) { return is_alphanumeric(c) || c == '_'; };
     return !tag.empty() && tag.size() <= longest_tag && is_word(tag.front()) &&
-           all_of(tag, [](char c) {
-               return is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
-           });
+           all_of(tag,
+                  [](char c) { return is_alphanumeric(c) || c == '_' || c == '.' || c == '-'; });
 }
 
 bool is_sha256(std::string_view digest) {
@@ -176,7 +184,9 @@ std::string ImageReference::engine_name() const {
     return familiar_repository() + (digest_.empty() ? ":" + tag_or_latest() : "@" + digest_);
 }
 
-std::string ImageReference::last_part() const { return path_.substr(path_.rfind('/') + 1); }
+std::string ImageReference::last_part() const {
+    return path_.substr(path_.rfind('/') + 1);
+}
 
 bool ImageReference::same_as(const ImageReference& other) const {
     const auto tag_of = [](const ImageReference& reference) {

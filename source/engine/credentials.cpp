@@ -142,8 +142,8 @@ class Child {
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &all);
         posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                                  POSIX_SPAWN_SETSIGDEF);
+        posix_spawnattr_setflags(
+            &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
         std::string name = program;
         std::string verb = "get";
         std::array<char*, 3> arguments{name.data(), verb.data(), nullptr};
@@ -295,9 +295,9 @@ Credentials CredentialStore::ask(const std::string& suffix, const std::string& a
         if (answer.output.find("credentials not found") != std::string::npos) {
             return {};
         }
-        throw Error(ErrorKind::registry_denied, "the credential helper '" + program +
-                                                    "' failed with exit status " +
-                                                    std::to_string(answer.status),
+        throw Error(ErrorKind::registry_denied,
+                    "the credential helper '" + program + "' failed with exit status " +
+                        std::to_string(answer.status),
                     program + " list");
     }
     const json document = json::parse(answer.output, nullptr, false);

@@ -23,8 +23,7 @@ std::string environment(const char* name) {
 }
 
 std::string socket_of(std::string_view text, const std::string& origin) {
-    const std::string_view path =
-        text.starts_with(scheme) ? text.substr(scheme.size()) : text;
+    const std::string_view path = text.starts_with(scheme) ? text.substr(scheme.size()) : text;
     if (!path.starts_with('/')) {
         throw Error(ErrorKind::usage,
                     "'" + printable(text) + "' (" + origin +
@@ -94,6 +93,8 @@ std::string engine_socket(const std::string& host_option) {
                      "docker context '" + printable(context) + "'");
 }
 
-std::string docker_host(const std::string& socket) { return std::string(scheme) + socket; }
+std::string docker_host(const std::string& socket) {
+    return std::string(scheme) + socket;
+}
 
 }  // namespace drunner

@@ -27,7 +27,7 @@ struct EngineInfo {
 };
 
 struct Image {
-    std::string id;  // "sha256:..."
+    std::string id;                    // "sha256:..."
     std::vector<std::string> tags;     // "repo:tag"
     std::vector<std::string> digests;  // "repo@sha256:..."
     std::string user;
@@ -55,7 +55,7 @@ struct ContainerSummary {
     std::string name;  // without the leading slash
     std::string image;
     std::string image_id;
-    std::string state;  // created running paused restarting removing exited dead
+    std::string state;   // created running paused restarting removing exited dead
     std::string status;  // "Up 3 minutes"
     Labels labels;
     std::vector<Mount> mounts;
@@ -65,7 +65,7 @@ struct ContainerSummary {
 struct Container {
     std::string id;
     std::string name;
-    std::string image;     // as given at create
+    std::string image;  // as given at create
     std::string image_id;
     std::string state;
     int exit_code = 0;

@@ -52,6 +52,7 @@ struct Exchange {
     HttpResponse response;
     std::exception_ptr thrown;  // by a sink or source; libcurl must not be unwound through
     bool too_large = false;
+    bool has_headers = false;  // to their end: libcurl accepts an end among them
     Clock::time_point last_moved = Clock::now();
 
     // Runs what a callback does; what it throws is kept for after the transfer.
@@ -76,8 +77,10 @@ size_t take_header(char* data, size_t size, size_t count, void* context) {
             // A status line after others belongs to the next answer: of 100 Continue, a redirect
             // or a proxy.
             exchange.response = {};
+            exchange.has_headers = false;
             return;
         }
+        exchange.has_headers = exchange.has_headers || line.empty();
         const std::size_t colon = line.find(':');
         if (colon == std::string_view::npos) {
             return;
@@ -296,6 +299,9 @@ HttpResponse Http::Connection::perform(const HttpServer& server, const HttpReque
             error_text_.front() != '\0' ? error_text_.data() : curl_easy_strerror(code);
         throw HttpFailure(cause_of(code), printable(text), static_cast<int>(error_number));
     }
+    if (!exchange.has_headers) {
+        throw HttpFailure(HttpFailure::Cause::broken, "the connection ended among the headers");
+    }
     long status = 0;
     curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
     exchange.response.status = static_cast<int>(status);
@@ -347,7 +353,9 @@ HttpFailure::HttpFailure(Cause cause, const std::string& message, int error_numb
       cause_(cause),
       error_number_(error_number) {}
 
-Http::Http(HttpServer server) : server_(std::move(server)) { initialise_libcurl(); }
+Http::Http(HttpServer server) : server_(std::move(server)) {
+    initialise_libcurl();
+}
 Http::~Http() = default;
 
 HttpResponse Http::perform(const HttpRequest& request, const ByteSink& sink) {

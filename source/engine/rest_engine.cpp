@@ -56,7 +56,9 @@ bool is_hex(std::string_view text) {
 
 // The engine takes any beginning of an id for the object, however short, and a name may look like
 // one: such a text must be looked up before it can be trusted.
-bool may_be_id_prefix(std::string_view text) { return is_hex(text) && text.size() < full_id; }
+bool may_be_id_prefix(std::string_view text) {
+    return is_hex(text) && text.size() < full_id;
+}
 
 bool names_by_id(std::string_view text, std::string_view id) {
     return is_hex(text) && text.size() >= shortest_id && id.starts_with(text);
@@ -271,7 +273,9 @@ std::string words_of(const HttpResponse& response) {
     return printable(words.substr(0, longest_words));
 }
 
-std::string in_quotes(std::string_view text) { return "'" + printable(text) + "'"; }
+std::string in_quotes(std::string_view text) {
+    return "'" + printable(text) + "'";
+}
 
 // Parts stdout from stderr in a container's log: frames of an 8-byte header (stream, three zeros,
 // length as a big-endian number) and that many bytes.
@@ -517,6 +521,8 @@ class RestEngine final : public Engine {
                         const ByteSink& sink = {});
     json document(const HttpResponse& response, const std::string& what) const;
     json ask(const std::string& path, const std::string& what);
+    // The same for what answers an array; null is one too.
+    json ask_list(const std::string& path, const std::string& what);
     // Empty where the engine answers 404.
     std::optional<json> find(const std::string& path, const std::string& what);
     void change(std::string_view container, const std::string& action, const std::string& what);
@@ -578,8 +584,7 @@ std::string RestEngine::api() {
     if (newest > newest_spoken) {
         HttpRequest request = std::move(ping);
         request.path = "/version";
-        const std::string oldest =
-            text_of(document(expect(request, what), what), "MinAPIVersion");
+        const std::string oldest = text_of(document(expect(request, what), what), "MinAPIVersion");
         if (!oldest.empty() && parse_version(oldest) > newest_spoken) {
             throw Error(ErrorKind::engine_refused,
                         "the container engine is too new: it speaks API " + printable(oldest) +
@@ -632,6 +637,11 @@ json RestEngine::document(const HttpResponse& response, const std::string& what)
 
 json RestEngine::ask(const std::string& path, const std::string& what) {
     return document(expect(request("GET", path, limits_.answer), what), what);
+}
+
+json RestEngine::ask_list(const std::string& path, const std::string& what) {
+    json answer = ask(path, what);
+    return answer.is_array() ? answer : json::array();
 }
 
 std::optional<json> RestEngine::find(const std::string& path, const std::string& what) {
@@ -688,10 +698,9 @@ std::optional<Image> RestEngine::find_image(std::string_view reference) {
     }
     Image image = image_of(*found);
     if (may_be_id_prefix(reference) && reference.size() < shortest_id) {
-        const bool is_tagged =
-            std::any_of(image.tags.begin(), image.tags.end(), [&](const std::string& tag) {
-                return ImageReference(tag).last_part() == reference;
-            });
+        const bool is_tagged = std::any_of(
+            image.tags.begin(), image.tags.end(),
+            [&](const std::string& tag) { return ImageReference(tag).last_part() == reference; });
         if (!is_tagged) {
             return std::nullopt;
         }
@@ -725,15 +734,14 @@ void RestEngine::pull_image(const ImageReference& reference, const RegistryAuth&
 std::optional<std::string> RestEngine::distribution_digest(const ImageReference& reference,
                                                            const RegistryAuth& auth) {
     const std::string what = "ask for the digest of " + in_quotes(reference.text());
-    HttpRequest question =
-        request("GET",
-                "/distribution/" +
-                    percent_encoded(reference.repository() +
-                                        (reference.digest().empty() ? ":" : "@") +
-                                        reference.manifest(),
-                                    "/:@") +
-                    "/json",
-                limits_.answer);
+    HttpRequest question = request(
+        "GET",
+        "/distribution/" +
+            percent_encoded(reference.repository() + (reference.digest().empty() ? ":" : "@") +
+                                reference.manifest(),
+                            "/:@") +
+            "/json",
+        limits_.answer);
     if (!auth.header.empty()) {
         question.headers.push_back("X-Registry-Auth: " + auth.header);
     }
@@ -741,15 +749,13 @@ std::optional<std::string> RestEngine::distribution_digest(const ImageReference&
     if (!response.succeeded()) {
         const std::string words = words_of(response);
         // An engine without this endpoint says so of the path, in its router's words.
-        if (response.status == 404 &&
-            (words == "page not found" ||
-             !json::parse(response.body, nullptr, false).is_object())) {
+        if (response.status == 404 && (words == "page not found" ||
+                                       !json::parse(response.body, nullptr, false).is_object())) {
             return std::nullopt;
         }
         throw pull_error(reference, words);
     }
-    const std::string digest =
-        text_of(member(document(response, what), "Descriptor"), "digest");
+    const std::string digest = text_of(member(document(response, what), "Descriptor"), "digest");
     return digest.empty() ? std::nullopt : std::optional(digest);
 }
 
@@ -767,8 +773,8 @@ bool RestEngine::remove_image(std::string_view reference) {
     if (may_be_id_prefix(reference) && !find_image(reference)) {
         return false;
     }
-    const HttpResponse response = send(
-        request("DELETE", "/images/" + percent_encoded(reference, "/:@"), limits_.work), what);
+    const HttpResponse response =
+        send(request("DELETE", "/images/" + percent_encoded(reference, "/:@"), limits_.work), what);
     if (response.status == 404) {
         return false;
     }
@@ -781,7 +787,8 @@ bool RestEngine::remove_image(std::string_view reference) {
 std::string RestEngine::create(std::string_view name, std::string_view body,
                                const std::string& what) {
     HttpRequest creation = request(
-        "POST", name.empty() ? "/containers/create" : "/containers/create?name=" + percent_encoded(name),
+        "POST",
+        name.empty() ? "/containers/create" : "/containers/create?name=" + percent_encoded(name),
         limits_.work);
     creation.headers.emplace_back("Content-Type: application/json");
     creation.body = body;
@@ -790,8 +797,8 @@ std::string RestEngine::create(std::string_view name, std::string_view body,
 
 std::string RestEngine::create_container(const ContainerSpec& spec) {
     const std::string what =
-        "create container " + (spec.name.empty() ? "of image " + in_quotes(spec.image)
-                                                 : in_quotes(spec.name));
+        "create container " +
+        (spec.name.empty() ? "of image " + in_quotes(spec.image) : in_quotes(spec.name));
     json body = body_of(spec);
     try {
         return create(spec.name, body.dump(), what);
@@ -816,9 +823,9 @@ std::string RestEngine::create_container_from(std::string_view name, std::string
 
 std::optional<Container> RestEngine::find_container(std::string_view container) {
     const std::string what = "look at container " + in_quotes(container);
-    const HttpResponse response = send(
-        request("GET", "/containers/" + percent_encoded(container) + "/json", limits_.answer),
-        what);
+    const HttpResponse response =
+        send(request("GET", "/containers/" + percent_encoded(container) + "/json", limits_.answer),
+             what);
     if (response.status == 404) {
         return std::nullopt;
     }
@@ -852,7 +859,7 @@ std::vector<ContainerSummary> RestEngine::list_containers(const ObjectFilter& fi
         return containers;
     }
     for (const json& entry :
-         ask("/containers/json?all=1&filters=" + filters_of(filter), "list containers")) {
+         ask_list("/containers/json?all=1&filters=" + filters_of(filter), "list containers")) {
         ContainerSummary container = summary_of(entry);
         const bool mounts_it =
             filter.volume.empty() ||
@@ -954,14 +961,13 @@ void RestEngine::read_logs(std::string_view container, unsigned last_lines, cons
     const std::string what = "read the log of container " + in_quotes(container);
     const auto found = find_container(container);
     if (!found) {
-        throw Error(ErrorKind::engine_not_found,
-                    "cannot " + what + ": there is no such container");
+        throw Error(ErrorKind::engine_not_found, "cannot " + what + ": there is no such container");
     }
-    const HttpRequest question = request(
-        "GET",
-        "/containers/" + found->id + "/logs?stdout=1&stderr=1&tail=" +
-            (last_lines == 0 ? "all" : std::to_string(last_lines)),
-        limits_.answer);
+    const HttpRequest question =
+        request("GET",
+                "/containers/" + found->id + "/logs?stdout=1&stderr=1&tail=" +
+                    (last_lines == 0 ? "all" : std::to_string(last_lines)),
+                limits_.answer);
     const json inspected = json::parse(found->document, nullptr, false);
     if (flag_of(member(inspected, "Config"), "Tty")) {
         expect(question, what, out);
@@ -977,16 +983,15 @@ void RestEngine::read_logs(std::string_view container, unsigned last_lines, cons
 
 void RestEngine::read_archive(std::string_view container, std::string_view path,
                               const ByteSink& tar) {
-    const std::string what =
-        "read " + in_quotes(path) + " of container " + in_quotes(container);
+    const std::string what = "read " + in_quotes(path) + " of container " + in_quotes(container);
     TarEnd end;
-    expect(request("GET",
-                   container_path(container, what) + "/archive?path=" + percent_encoded(path),
-                   limits_.answer),
-           what, [&](Bytes bytes) {
-               end.write(bytes);
-               tar(bytes);
-           });
+    expect(
+        request("GET", container_path(container, what) + "/archive?path=" + percent_encoded(path),
+                limits_.answer),
+        what, [&](Bytes bytes) {
+            end.write(bytes);
+            tar(bytes);
+        });
     if (!end.complete()) {
         throw Error(ErrorKind::engine_refused,
                     "cannot " + what + ": the container engine's answer ended early");
@@ -995,8 +1000,7 @@ void RestEngine::read_archive(std::string_view container, std::string_view path,
 
 void RestEngine::write_archive(std::string_view container, std::string_view path,
                                const ByteSource& tar) {
-    const std::string what =
-        "write " + in_quotes(path) + " of container " + in_quotes(container);
+    const std::string what = "write " + in_quotes(path) + " of container " + in_quotes(container);
     HttpRequest upload =
         request("PUT", container_path(container, what) + "/archive?path=" + percent_encoded(path),
                 limits_.work);
@@ -1014,7 +1018,8 @@ Volume RestEngine::create_volume(std::string_view name, const Labels& labels) {
 }
 
 std::optional<Volume> RestEngine::find_volume(std::string_view name) {
-    const auto found = find("/volumes/" + percent_encoded(name), "look at volume " + in_quotes(name));
+    const auto found =
+        find("/volumes/" + percent_encoded(name), "look at volume " + in_quotes(name));
     if (!found) {
         return std::nullopt;
     }
@@ -1029,7 +1034,11 @@ std::vector<Volume> RestEngine::list_volumes(const ObjectFilter& filter) {
         return volumes;
     }
     const json answer = ask("/volumes?filters=" + filters_of(filter), "list volumes");
-    for (const json& entry : member(answer, "Volumes")) {
+    const json& listed = member(answer, "Volumes");
+    if (!listed.is_array()) {
+        return volumes;
+    }
+    for (const json& entry : listed) {
         Volume volume = volume_of(entry);
         if ((filter.name.empty() || volume.name == filter.name) &&
             has_labels(volume.labels, filter.labels)) {
@@ -1060,7 +1069,7 @@ std::vector<Network> RestEngine::list_networks(const ObjectFilter& filter) {
     if (!filter.name.empty() && !is_object_name(filter.name)) {
         return networks;
     }
-    for (const json& entry : ask("/networks?filters=" + filters_of(filter), "list networks")) {
+    for (const json& entry : ask_list("/networks?filters=" + filters_of(filter), "list networks")) {
         Network network{text_of(entry, "Id"), text_of(entry, "Name"), pairs_of(entry, "Labels")};
         if ((filter.name.empty() || network.name == filter.name) &&
             has_labels(network.labels, filter.labels)) {
@@ -1097,7 +1106,9 @@ bool RestEngine::remove_network(std::string_view network) {
 
 }  // namespace
 
-std::string container_body(const ContainerSpec& spec) { return body_of(spec).dump(); }
+std::string container_body(const ContainerSpec& spec) {
+    return body_of(spec).dump();
+}
 
 std::unique_ptr<Engine> make_rest_engine(const std::string& socket, EngineLimits limits) {
     return std::make_unique<RestEngine>(socket, limits);

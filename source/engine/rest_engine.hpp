@@ -12,8 +12,9 @@ namespace drunner {
 struct EngineLimits {
     std::chrono::milliseconds connect{10'000};
     std::chrono::milliseconds answer{60'000};  // of a question, or the next bytes of a stream
-    std::chrono::milliseconds work{1'800'000};  // of a change: copying an image's content takes time
-    std::chrono::milliseconds pull{600'000};    // between two messages of a pull
+    std::chrono::milliseconds work{
+        1'800'000};                           // of a change: copying an image's content takes time
+    std::chrono::milliseconds pull{600'000};  // between two messages of a pull
 };
 
 // The Docker Engine REST API over a Unix socket. The version is negotiated from /_ping at the

@@ -1,7 +1,7 @@
 #include "engine/rest_registry.hpp"
 
-#include <netinet/in.h>
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
@@ -69,9 +69,8 @@ std::string host_of(std::string_view domain) {
 
 std::optional<std::uint32_t> ipv4(const std::string& text) {
     in_addr address{};
-    return inet_pton(AF_INET, text.c_str(), &address) == 1
-               ? std::optional(ntohl(address.s_addr))
-               : std::nullopt;
+    return inet_pton(AF_INET, text.c_str(), &address) == 1 ? std::optional(ntohl(address.s_addr))
+                                                           : std::nullopt;
 }
 
 bool is_loopback(const std::string& host) {
@@ -119,8 +118,7 @@ Challenge parse_challenge(std::string_view header) {
     while (true) {
         const std::size_t start = rest.find_first_not_of(" \t,");
         const std::size_t equals = rest.find('=');
-        if (start == std::string_view::npos || equals == std::string_view::npos ||
-            equals < start) {
+        if (start == std::string_view::npos || equals == std::string_view::npos || equals < start) {
             return challenge;
         }
         const std::string name = to_lower(trim(rest.substr(start, equals - start)));
@@ -177,11 +175,11 @@ struct Site {
     std::mutex mutex;
     // Guarded by mutex; in the order in which they are tried.
     std::vector<std::unique_ptr<Http>> candidates;
-    std::size_t chosen = 0;                         // guarded by mutex
-    bool answered = false;                          // guarded by mutex: `chosen` is settled
-    bool asked_engine = false;                      // guarded by mutex: whether it is insecure
-    Challenge challenge;                            // guarded by mutex
-    std::map<std::string, Secret> tokens;           // guarded by mutex: by scope
+    std::size_t chosen = 0;                // guarded by mutex
+    bool answered = false;                 // guarded by mutex: `chosen` is settled
+    bool asked_engine = false;             // guarded by mutex: whether it is insecure
+    Challenge challenge;                   // guarded by mutex
+    std::map<std::string, Secret> tokens;  // guarded by mutex: by scope
 };
 
 // What cannot be had, as an answer; inside this file only.
@@ -204,7 +202,8 @@ class RestRegistry final : public Registry {
   private:
     ManifestAnswer ask(const ImageReference& reference);
     std::string ask_registry(const ImageReference& reference);
-    HttpResponse head(Site& site, const ImageReference& reference, const std::string& authorization);
+    HttpResponse head(Site& site, const ImageReference& reference,
+                      const std::string& authorization);
     HttpResponse perform(Http& http, const HttpRequest& request, const std::string& domain);
     HttpResponse perform(Site& site, const HttpRequest& request);
     std::string authorization(Site& site, const ImageReference& reference,
@@ -269,8 +268,7 @@ ManifestAnswer RestRegistry::ask(const ImageReference& reference) {
         if (error.kind() == ErrorKind::interrupted) {
             throw;
         }
-        return {error.kind() == ErrorKind::registry_denied ? Verdict::denied
-                                                           : Verdict::unreachable,
+        return {error.kind() == ErrorKind::registry_denied ? Verdict::denied : Verdict::unreachable,
                 "", context + error.what()};
     }
     if (refusal.unanswered) {
@@ -302,9 +300,8 @@ std::string RestRegistry::ask_registry(const ImageReference& reference) {
         challenge = site.challenge;
     }
     // Once a registry said how it wants to be asked, the next reference needs no refusal first.
-    HttpResponse response =
-        head(site, reference,
-             challenge.scheme.empty() ? "" : authorization(site, reference, challenge));
+    HttpResponse response = head(
+        site, reference, challenge.scheme.empty() ? "" : authorization(site, reference, challenge));
     if (response.status == 401) {
         challenge = parse_challenge(response.header("www-authenticate"));
         {
@@ -402,10 +399,10 @@ HttpResponse RestRegistry::perform(Http& http, const HttpRequest& request,
             response = http.perform(limited);
         } catch (const HttpFailure& failure) {
             const bool untrusted = failure.cause() == HttpFailure::Cause::untrusted;
-            throw Refusal{Verdict::unreachable,
-                          (untrusted ? "cannot trust " : "cannot reach ") + registry + ": " +
-                              failure.what(),
-                          true};
+            throw Refusal{
+                Verdict::unreachable,
+                (untrusted ? "cannot trust " : "cannot reach ") + registry + ": " + failure.what(),
+                true};
         }
         const bool busy = response.status == 429;
         if ((!busy && response.status < 500) || attempt == most_attempts) {
@@ -414,13 +411,12 @@ HttpResponse RestRegistry::perform(Http& http, const HttpRequest& request,
         milliseconds pause = limits_.backoff * (1U << (attempt - 1));
         const std::string after = response.header("retry-after");
         unsigned seconds = 0;
-        if (std::from_chars(after.data(), after.data() + after.size(), seconds).ec ==
-            std::errc()) {
+        if (std::from_chars(after.data(), after.data() + after.size(), seconds).ec == std::errc()) {
             pause = std::chrono::seconds(seconds);
         }
         if (pause > limits_.retry_after) {
-            throw Refusal{Verdict::unreachable, registry + " asks to come back in " +
-                                                    std::to_string(seconds) + " s"};
+            throw Refusal{Verdict::unreachable,
+                          registry + " asks to come back in " + std::to_string(seconds) + " s"};
         }
         wait(pause);
     }
@@ -473,9 +469,10 @@ Secret RestRegistry::fetch_token(Site& site, const Challenge& challenge, const s
         request.method = "POST";
         request.path = address->path;
         request.headers.emplace_back("Content-Type: application/x-www-form-urlencoded");
-        request.body = "grant_type=refresh_token&client_id=drunner&service=" +
-                       percent_encoded(service) + "&scope=" + percent_encoded(scope) +
-                       "&refresh_token=" + percent_encoded(credentials.identity_token.reveal());
+        request.body =
+            "grant_type=refresh_token&client_id=drunner&service=" + percent_encoded(service) +
+            "&scope=" + percent_encoded(scope) +
+            "&refresh_token=" + percent_encoded(credentials.identity_token.reveal());
     } else {
         const bool has_query = address->path.find('?') != std::string::npos;
         request.path = address->path + (has_query ? "&" : "?") + "scope=" + percent_encoded(scope);
@@ -484,10 +481,9 @@ Secret RestRegistry::fetch_token(Site& site, const Challenge& challenge, const s
         }
         if (!credentials.password.empty()) {
             request.path += "&account=" + percent_encoded(credentials.username);
-            request.headers.push_back(
-                "Authorization: Basic " +
-                base64_encoded(credentials.username + ":" +
-                               std::string(credentials.password.reveal())));
+            request.headers.push_back("Authorization: Basic " +
+                                      base64_encoded(credentials.username + ":" +
+                                                     std::string(credentials.password.reveal())));
         }
     }
     HttpResponse response;
@@ -516,7 +512,8 @@ Secret RestRegistry::fetch_token(Site& site, const Challenge& challenge, const s
     }
     // It becomes a header.
     if (token.find_first_of("\r\n") != std::string::npos) {
-        throw Refusal{Verdict::denied, "the token service of " + registry + " gave no usable token"};
+        throw Refusal{Verdict::denied,
+                      "the token service of " + registry + " gave no usable token"};
     }
     return Secret(std::move(token));
 }
@@ -584,7 +581,8 @@ HttpServer RestRegistry::server_of(const std::string& domain, const std::string&
             server.certificates += read_file(path) + "\n";
         } else if (name.ends_with(".cert") && server.client_certificate.empty()) {
             server.client_certificate = path;
-            server.client_key = path.substr(0, path.size() - std::string_view("cert").size()) + "key";
+            server.client_key =
+                path.substr(0, path.size() - std::string_view("cert").size()) + "key";
         }
     }
     return server;

@@ -10,8 +10,8 @@ namespace drunner {
 
 struct RegistryLimits {
     std::chrono::milliseconds connect{10'000};
-    std::chrono::milliseconds answer{30'000};      // without a byte moving
-    std::chrono::milliseconds backoff{1'000};      // before a second attempt; twice as long after it
+    std::chrono::milliseconds answer{30'000};  // without a byte moving
+    std::chrono::milliseconds backoff{1'000};  // before a second attempt; twice as long after it
     std::chrono::milliseconds retry_after{60'000};  // the longest that a registry may ask for
     std::string certificates = "/etc/docker/certs.d";
 };

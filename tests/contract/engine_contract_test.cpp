@@ -35,7 +35,8 @@ namespace {
 const std::string mark = "drunner.contract";
 const std::vector<std::string> speaking{"/bin/bash", "-c",
                                         "echo one; echo two; echo three >&2; exit 3"};
-const std::vector<std::string> lasting{"/bin/bash", "-c", "trap 'exit 0' TERM; read -t 300 <> <(:)"};
+const std::vector<std::string> lasting{"/bin/bash", "-c",
+                                       "trap 'exit 0' TERM; read -t 300 <> <(:)"};
 
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
@@ -565,8 +566,8 @@ TEST_CASE("a pull from nowhere says that the registry cannot be reached") {
     for_each_engine([](Subject& subject) {
         SilentProgress progress;
         CHECK(kind_thrown([&] {
-                  subject.engine.pull_image(ImageReference("127.0.0.1:1/timeout/denied:unauthorized"),
-                                            {}, progress);
+                  subject.engine.pull_image(
+                      ImageReference("127.0.0.1:1/timeout/denied:unauthorized"), {}, progress);
               }) == ErrorKind::registry_unreachable);
     });
 }

@@ -205,8 +205,7 @@ FakeEngine::FakeEngine(std::string root, FakeRegistry* registry)
 template <typename Effect>
 auto FakeEngine::perform(std::string_view verb, std::string_view object, Effect&& effect) {
     const std::lock_guard lock(mutex_);
-    const std::string call =
-        std::string(verb) + (object.empty() ? "" : " " + std::string(object));
+    const std::string call = std::string(verb) + (object.empty() ? "" : " " + std::string(object));
     calls_.push_back(call);
     const auto tell = [&](bool before) {
         if (observer_) {
@@ -628,9 +627,9 @@ std::vector<ContainerSummary> FakeEngine::list_containers(const ObjectFilter& fi
         for (const auto& [id, held] : containers_) {
             const bool mounts_it =
                 filter.volume.empty() ||
-                std::any_of(
-                    held.mounts.begin(), held.mounts.end(),
-                    [&](const VolumeMount& mount) { return mount.volume == filter.volume; });
+                std::any_of(held.mounts.begin(), held.mounts.end(), [&](const VolumeMount& mount) {
+                    return mount.volume == filter.volume;
+                });
             if (!mounts_it || (!filter.name.empty() && held.name != filter.name) ||
                 !has_labels(held.labels, filter.labels)) {
                 continue;
@@ -687,7 +686,8 @@ void FakeEngine::pause_container(std::string_view container) {
     perform("pause_container", container, [&] {
         FakeContainer& held = get(container);
         if (held.state != "running") {
-            throw Error(ErrorKind::engine_conflict, "container '" + held.name + "' is " + held.state);
+            throw Error(ErrorKind::engine_conflict,
+                        "container '" + held.name + "' is " + held.state);
         }
         held.state = "paused";
     });
@@ -751,8 +751,7 @@ FakeFiles FakeEngine::files_of(const FakeContainer& container) const {
         files.merge(below);
     }
     for (const VolumeMount& mount : container.mounts) {
-        std::erase_if(files,
-                      [&](const auto& file) { return is_within(file.first, mount.path); });
+        std::erase_if(files, [&](const auto& file) { return is_within(file.first, mount.path); });
         const std::string source = volumes_.at(mount.volume).mountpoint;
         files[mount.path] = read_host_file(source);
         for (const auto& entry : fs::recursive_directory_iterator(source)) {
@@ -773,9 +772,8 @@ std::string FakeEngine::host_path(const FakeContainer& container, const std::str
             best = &mount;
         }
     }
-    return best == nullptr
-               ? ""
-               : volumes_.at(best->volume).mountpoint + path.substr(best->path.size());
+    return best == nullptr ? ""
+                           : volumes_.at(best->volume).mountpoint + path.substr(best->path.size());
 }
 
 void FakeEngine::read_archive(std::string_view container, std::string_view path,
@@ -784,9 +782,8 @@ void FakeEngine::read_archive(std::string_view container, std::string_view path,
         const FakeFiles files = files_of(get(container));
         const std::string wanted = normalised(path);
         if (!files.contains(wanted)) {
-            throw Error(ErrorKind::engine_not_found,
-                        "could not find the file " + wanted + " in container " +
-                            std::string(container));
+            throw Error(ErrorKind::engine_not_found, "could not find the file " + wanted +
+                                                         " in container " + std::string(container));
         }
         // As the engine names them: below the last part of the path.
         const std::string root =
@@ -836,9 +833,8 @@ void FakeEngine::write_archive(std::string_view container, std::string_view path
 }
 
 Volume FakeEngine::create_volume(std::string_view name, const Labels& labels) {
-    return perform("create_volume", name, [&]() -> Volume {
-        return make_volume(std::string(name), labels);
-    });
+    return perform("create_volume", name,
+                   [&]() -> Volume { return make_volume(std::string(name), labels); });
 }
 
 std::optional<Volume> FakeEngine::find_volume(std::string_view name) {

@@ -18,7 +18,9 @@ std::string fake_digest(std::string_view text) {
 
 std::string fake_image_id(const FakeImage& image) {
     std::string text = image.user + '\n';
-    const auto add = [&](std::string_view part) { text += fmt::format("{}:{}\n", part.size(), part); };
+    const auto add = [&](std::string_view part) {
+        text += fmt::format("{}:{}\n", part.size(), part);
+    };
     for (const auto* words :
          {&image.entrypoint, &image.command, &image.environment, &image.volumes}) {
         text += '[';

@@ -6,8 +6,7 @@ namespace {
 using Verdict = ManifestAnswer::Verdict;
 
 std::string key_of(const ImageReference& reference) {
-    return reference.repository() + (reference.digest().empty() ? ":" : "@") +
-           reference.manifest();
+    return reference.repository() + (reference.digest().empty() ? ":" : "@") + reference.manifest();
 }
 
 }  // namespace
@@ -69,6 +68,8 @@ ManifestAnswer FakeRegistry::resolve(const ImageReference& reference) {
     return {delivery.verdict, "", "'" + reference.text() + "': the fake registry was told so"};
 }
 
-RegistryAuth FakeRegistry::credentials(const ImageReference&) { return {}; }
+RegistryAuth FakeRegistry::credentials(const ImageReference&) {
+    return {};
+}
 
 }  // namespace drunner::fakes

@@ -89,10 +89,9 @@ std::vector<std::pair<std::string, FakeFile>> members_of(const std::string& tar)
         file.gid = static_cast<gid_t>(archive_entry_gid(entry));
         const std::string name = archive_entry_pathname(entry);
         if (const char* link = archive_entry_hardlink(entry)) {
-            const auto target =
-                std::find_if(members.begin(), members.end(), [&](const auto& member) {
-                    return normalised(member.first) == normalised(link);
-                });
+            const auto target = std::find_if(
+                members.begin(), members.end(),
+                [&](const auto& member) { return normalised(member.first) == normalised(link); });
             if (target == members.end()) {
                 throw Error(ErrorKind::engine_refused, "a hard link names nothing");
             }
