@@ -14,7 +14,9 @@ std::string formatted(const tm& parts, const char* format) {
 
 }  // namespace
 
-TimePoint SystemClock::now() { return std::chrono::system_clock::now(); }
+TimePoint SystemClock::now() {
+    return std::chrono::system_clock::now();
+}
 
 std::string iso8601(TimePoint time) {
     const time_t seconds = std::chrono::system_clock::to_time_t(time);

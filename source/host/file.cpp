@@ -18,7 +18,9 @@
 namespace drunner {
 namespace {
 
-std::string quoted(const std::string& path) { return "'" + path + "'"; }
+std::string quoted(const std::string& path) {
+    return "'" + path + "'";
+}
 
 void write_all(int fd, std::string_view content, const std::string& path) {
     while (!content.empty()) {
@@ -34,7 +36,8 @@ void write_all(int fd, std::string_view content, const std::string& path) {
 }
 
 void write_new_file(const std::string& path, std::string_view content, mode_t mode) {
-    FileDescriptor fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+    FileDescriptor fd(
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
     if (!fd.valid()) {
         const int error = errno;
         if (error == EEXIST) {
@@ -68,8 +71,8 @@ void remove_entry(int parent, const char* name, const std::string& shown, dev_t 
         throw system_error("cannot remove " + quoted(shown), errno);
     }
     if (status.st_dev != device) {
-        throw Error(ErrorKind::system, "cannot remove " + quoted(shown) +
-                                           ": another file system is mounted there");
+        throw Error(ErrorKind::system,
+                    "cannot remove " + quoted(shown) + ": another file system is mounted there");
     }
     std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
     if (!directory) {
@@ -258,7 +261,8 @@ void replace_symlink(const std::string& target, const std::string& link) {
 std::string read_symlink(const std::string& path) {
     std::array<char, 4096> target{};
     const ssize_t length = readlink(path.c_str(), target.data(), target.size());
-    return length < 0 ? std::string() : std::string(target.data(), static_cast<std::size_t>(length));
+    return length < 0 ? std::string()
+                      : std::string(target.data(), static_cast<std::size_t>(length));
 }
 
 void sync_directory(const std::string& path) {
@@ -276,7 +280,9 @@ std::string parent_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+std::string base_name(const std::string& path) {
+    return path.substr(path.find_last_of('/') + 1);
+}
 
 unsigned long long free_space(const std::string& path) {
     struct statvfs status {};

@@ -23,9 +23,16 @@ class FileLock {
     // holder is an ancestor of this process. "pid 12, 'drunner update blog', 5 s ago".
     static std::string holder(const std::string& path);
 
+    FileLock(FileLock&&) noexcept = default;
+    FileLock& operator=(FileLock&&) = delete;
+    // Takes this holder's name out of the file before it lets go.
+    ~FileLock();
+
     bool nested() const { return nested_; }
 
   private:
+    FileLock() = default;
+
     FileDescriptor fd_;
     bool nested_ = false;
 };

@@ -10,40 +10,68 @@ Paths::Paths(std::string prefix) : prefix_(std::move(prefix)) {
     }
 }
 
-std::string Paths::config_file() const { return prefix_ + "/etc/drunner/config.sh"; }
-std::string Paths::state() const { return prefix_ + "/var/lib/drunner"; }
-std::string Paths::installation_id() const { return state() + "/installation"; }
-std::string Paths::services() const { return state() + "/services"; }
+std::string Paths::config_file() const {
+    return prefix_ + "/etc/drunner/config.sh";
+}
+std::string Paths::state() const {
+    return prefix_ + "/var/lib/drunner";
+}
+std::string Paths::installation_id() const {
+    return state() + "/installation";
+}
+std::string Paths::services() const {
+    return state() + "/services";
+}
 std::string Paths::service(const ServiceName& name) const {
     return services() + "/" + name.text();
 }
 std::string Paths::manifest(const ServiceName& name) const {
     return service(name) + "/service.json";
 }
-std::string Paths::scripts(const ServiceName& name) const { return service(name) + "/drunner"; }
+std::string Paths::scripts(const ServiceName& name) const {
+    return service(name) + "/drunner";
+}
 std::string Paths::servicerunner(const ServiceName& name) const {
     return scripts(name) + "/servicerunner";
 }
 std::string Paths::imagename(const ServiceName& name) const {
     return service(name) + "/imagename.sh";
 }
-std::string Paths::releases(const ServiceName& name) const { return service(name) + "/releases"; }
+std::string Paths::releases(const ServiceName& name) const {
+    return service(name) + "/releases";
+}
 std::string Paths::release(const ServiceName& name, int number) const {
     return releases(name) + "/" + std::to_string(number);
 }
 std::string Paths::release_scripts(const ServiceName& name, int number) const {
     return release(name, number) + "/drunner";
 }
-std::string Paths::temp(const ServiceName& name) const { return service(name) + "/temp"; }
-std::string Paths::journal(const ServiceName& name) const { return service(name) + "/journal"; }
-std::string Paths::backups() const { return state() + "/backups"; }
-std::string Paths::backups(const ServiceName& name) const { return backups() + "/" + name.text(); }
-std::string Paths::image_cache() const { return state() + "/images"; }
-std::string Paths::locks() const { return prefix_ + "/run/drunner"; }
+std::string Paths::temp(const ServiceName& name) const {
+    return service(name) + "/temp";
+}
+std::string Paths::journal(const ServiceName& name) const {
+    return service(name) + "/journal";
+}
+std::string Paths::backups() const {
+    return state() + "/backups";
+}
+std::string Paths::backups(const ServiceName& name) const {
+    return backups() + "/" + name.text();
+}
+std::string Paths::image_cache() const {
+    return state() + "/images";
+}
+std::string Paths::locks() const {
+    return prefix_ + "/run/drunner";
+}
 std::string Paths::lock(const ServiceName& name) const {
     return locks() + "/" + name.text() + ".lock";
 }
-std::string Paths::log_directory() const { return prefix_ + "/var/log/drunner"; }
-std::string Paths::default_launcher_directory() const { return prefix_ + "/usr/local/bin"; }
+std::string Paths::log_directory() const {
+    return prefix_ + "/var/log/drunner";
+}
+std::string Paths::default_launcher_directory() const {
+    return prefix_ + "/usr/local/bin";
+}
 
 }  // namespace drunner

@@ -1,0 +1,7 @@
+#!/bin/bash
+# Two volumes, one of them several directories deep: their order and names matter.
+VOLUMES=(
+    "/data"              # what `write` and `read` work on
+    "/var/lib/witness"   # what backupstart leaves for restore
+)
+EXTRACONTAINERS=()

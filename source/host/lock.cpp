@@ -1,0 +1,185 @@
+#include "host/lock.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <ctime>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "core/cancellation.hpp"
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "host/process.hpp"
+
+namespace drunner {
+namespace {
+
+constexpr std::chrono::milliseconds poll_interval{50};
+
+// The file's content: "PID START SINCE\nCOMMAND\n", START as process_start_time() says it, SINCE in
+// seconds since 1970.
+struct Holder {
+    pid_t pid = 0;
+    unsigned long long start_time = 0;
+    long long since = 0;
+    std::string command;
+};
+
+template <typename Number>
+bool take_number(std::string_view& text, char end, Number& number) {
+    const char* last = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), last, number);
+    if (error != std::errc() || stop == last || *stop != end) {
+        return false;
+    }
+    text.remove_prefix(static_cast<std::size_t>(stop - text.data()) + 1);
+    return true;
+}
+
+struct ProcessStatus {
+    char state = 'X';  // as proc(5) has it: Z is a zombie, X is dead
+    pid_t parent = 0;
+};
+
+ProcessStatus process_status(pid_t pid) {
+    std::string text;
+    try {
+        text = read_file(fmt::format("/proc/{}/stat", pid));
+    } catch (const Error&) {
+        return {};
+    }
+    // The second field is the program's name in parentheses and may hold anything.
+    const std::size_t name_end = text.rfind(") ");
+    if (name_end == std::string::npos || text.size() < name_end + 4) {
+        return {};
+    }
+    ProcessStatus status;
+    status.state = text[name_end + 2];
+    std::string_view rest = std::string_view(text).substr(name_end + 4);
+    return take_number(rest, ' ', status.parent) ? status : ProcessStatus{};
+}
+
+// Empty where the content names no process that lives: a holder that was killed leaves its name
+// behind, though not its lock.
+std::optional<Holder> read_holder(int fd) {
+    std::array<char, 4096> buffer{};
+    const ssize_t length = pread(fd, buffer.data(), buffer.size(), 0);
+    if (length <= 0) {
+        return std::nullopt;
+    }
+    std::string_view text(buffer.data(), static_cast<std::size_t>(length));
+    Holder holder;
+    if (!take_number(text, ' ', holder.pid) || !take_number(text, ' ', holder.start_time) ||
+        !take_number(text, '\n', holder.since) || holder.start_time == 0 ||
+        process_start_time(holder.pid) != holder.start_time) {
+        return std::nullopt;
+    }
+    if (const char state = process_status(holder.pid).state; state == 'Z' || state == 'X') {
+        return std::nullopt;
+    }
+    holder.command = trim(text);
+    return holder;
+}
+
+void write_holder(int fd, const std::string& command) {
+    const pid_t pid = getpid();
+    const std::string text =
+        fmt::format("{} {} {}\n{}\n", pid, process_start_time(pid), std::time(nullptr), command);
+    // Where the name cannot be written (a full disk) the lock still holds.
+    [[maybe_unused]] const bool written =
+        ftruncate(fd, 0) == 0 && pwrite(fd, text.data(), text.size(), 0) > 0;
+}
+
+bool is_ancestor(const Holder& holder) {
+    for (pid_t pid = getppid(); pid > 0; pid = process_status(pid).parent) {
+        if (pid == holder.pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::string describe(const Holder& holder) {
+    const long long age = std::max(0LL, static_cast<long long>(std::time(nullptr)) - holder.since);
+    const std::string shown = age < 120    ? fmt::format("{} s", age)
+                              : age < 7200 ? fmt::format("{} min", age / 60)
+                                           : fmt::format("{} h", age / 3600);
+    return fmt::format("pid {}, '{}', {} ago", holder.pid, printable(holder.command), shown);
+}
+
+FileDescriptor open_lock_file(const std::string& path) {
+    make_directories(parent_of(path));
+    FileDescriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd.valid()) {
+        throw system_error("cannot open the lock '" + path + "'", errno);
+    }
+    return fd;
+}
+
+// False where somebody removed the file between open and flock: the lock is on no name then.
+bool still_stands(int fd, const std::string& path) {
+    struct stat ours {};
+    struct stat named {};
+    return fstat(fd, &ours) == 0 && lstat(path.c_str(), &named) == 0 &&
+           ours.st_ino == named.st_ino && ours.st_dev == named.st_dev;
+}
+
+}  // namespace
+
+FileLock FileLock::acquire(const std::string& path, const std::string& command,
+                           std::chrono::seconds wait) {
+    const auto deadline = std::chrono::steady_clock::now() + wait;
+    FileLock lock;
+    while (true) {
+        FileDescriptor fd = open_lock_file(path);
+        if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
+            if (!still_stands(fd.get(), path)) {
+                continue;
+            }
+            write_holder(fd.get(), command);
+            lock.fd_ = std::move(fd);
+            return lock;
+        }
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            throw system_error("cannot lock '" + path + "'", errno);
+        }
+        const std::optional<Holder> holder = read_holder(fd.get());
+        if (holder && is_ancestor(*holder)) {
+            lock.nested_ = true;
+            return lock;
+        }
+        check_cancellation();
+        if (std::chrono::steady_clock::now() >= deadline) {
+            throw Error(ErrorKind::locked,
+                        "'" + path + "' is locked by " +
+                            (holder ? describe(*holder) : std::string("another process")),
+                        "wait for it with --wait SECONDS");
+        }
+        std::this_thread::sleep_for(poll_interval);
+    }
+}
+
+FileLock::~FileLock() {
+    // While the lock is still held: so a name in the file is always that of a holder, or of a
+    // process that was killed.
+    if (fd_.valid()) {
+        [[maybe_unused]] const int result = ftruncate(fd_.get(), 0);
+    }
+}
+
+std::string FileLock::holder(const std::string& path) {
+    const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    const std::optional<Holder> holder = fd.valid() ? read_holder(fd.get()) : std::nullopt;
+    return holder && !is_ancestor(*holder) ? describe(*holder) : std::string();
+}
+
+}  // namespace drunner

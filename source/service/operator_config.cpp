@@ -1,0 +1,180 @@
+#include "service/operator_config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "host/file.hpp"
+
+namespace drunner {
+namespace {
+
+struct PolicyRow {
+    PullPolicy policy;
+    std::string_view word;
+};
+constexpr std::array policies{
+    PolicyRow{PullPolicy::automatic, "auto"}, PolicyRow{PullPolicy::always, "always"},
+    PolicyRow{PullPolicy::missing, "missing"}, PolicyRow{PullPolicy::never, "never"}};
+
+bool is_name(std::string_view text) {
+    const auto letter = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    };
+    return !text.empty() && letter(text.front()) &&
+           std::all_of(text.begin(), text.end(),
+                       [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+}
+
+// One line of the file, for messages.
+struct Line {
+    const std::string& file;
+    int number;
+
+    Error wrong(const std::string& why) const {
+        return Error(ErrorKind::usage, "'" + file + "' line " + std::to_string(number) + ": " + why,
+                     "edit " + file);
+    }
+};
+
+// The value behind KEY=: one word, bare or in single or double quotes, perhaps with a comment
+// behind it. Nothing in it is expanded; in double quotes a backslash keeps \ and " literal.
+std::string value_of(std::string_view text, const Line& line) {
+    const char quote = text.empty() ? '\0' : text.front();
+    std::string value;
+    std::size_t end = 0;
+    if (quote == '\'' || quote == '"') {
+        for (end = 1; end < text.size() && text[end] != quote; ++end) {
+            const bool escapes = quote == '"' && text[end] == '\\' && end + 1 < text.size() &&
+                                 (text[end + 1] == '"' || text[end + 1] == '\\');
+            end += escapes ? 1 : 0;
+            value += text[end];
+        }
+        if (end == text.size()) {
+            throw line.wrong("the quote is never closed");
+        }
+        ++end;
+    } else {
+        end = std::min(text.find_first_of(" \t"), text.size());
+        value = text.substr(0, end);
+    }
+    const std::string_view rest = text.substr(end);
+    if (!trim(rest).empty() && (trim(rest).front() != '#' || trim(rest).size() == rest.size())) {
+        throw line.wrong("more than one value: put quotes around it");
+    }
+    return value;
+}
+
+std::vector<std::string> words_of(std::string text) {
+    std::replace(text.begin(), text.end(), ',', ' ');
+    std::replace(text.begin(), text.end(), '\t', ' ');
+    std::vector<std::string> words = split(text, ' ');
+    std::erase(words, "");
+    return words;
+}
+
+std::string directory_of(const std::string& key, const std::string& value, const Line& line) {
+    if (value.empty() || value.front() != '/') {
+        throw line.wrong(key + " is '" + printable(value) + "', which is not an absolute path");
+    }
+    return value;
+}
+
+// "90", "90s", "30m", "6h", "1d".
+std::chrono::seconds duration_of(const std::string& value, const Line& line) {
+    long long number = 0;
+    const char* end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+    const long long factor = unit.empty() || unit == "s" ? 1
+                             : unit == "m"               ? 60
+                             : unit == "h"               ? 3600
+                             : unit == "d"               ? 86400
+                                                         : 0;
+    constexpr long long longest = 10LL * 365 * 86400;
+    if (error != std::errc() || factor == 0 || number < 0 || number > longest / factor) {
+        throw line.wrong("'" + printable(value) +
+                         "' is no duration: a number with s, m, h or d behind it, 0 for none");
+    }
+    return std::chrono::seconds(number * factor);
+}
+
+void take(OperatorConfig& config, const std::string& key, const std::string& value,
+          const Line& line) {
+    if (key == "PULL") {
+        const auto policy = parse_pull_policy(value);
+        if (!policy) {
+            throw line.wrong("PULL is '" + printable(value) +
+                             "', where auto, always, missing or never is meant");
+        }
+        config.pull = *policy;
+    } else if (key == "BACKUPDIR") {
+        config.backup_directory = directory_of(key, value, line);
+    } else if (key == "LAUNCHERDIR") {
+        config.launcher_directory = directory_of(key, value, line);
+    } else if (key == "HOOKENV") {
+        config.hook_env = words_of(value);
+        for (const std::string& name : config.hook_env) {
+            if (!is_name(name)) {
+                throw line.wrong("HOOKENV has '" + printable(name) +
+                                 "', which is not a variable's name");
+            }
+            if (name == "PASS") {
+                throw line.wrong("HOOKENV has PASS, which hooks never get");
+            }
+        }
+    } else if (key == "RECIPIENTS") {
+        config.recipients = words_of(value);
+        for (const std::string& recipient : config.recipients) {
+            if (recipient.substr(0, 4) != "age1") {
+                throw line.wrong("RECIPIENTS has '" + printable(recipient) +
+                                 "', which is not a public key of age (age1...)");
+            }
+        }
+    } else if (key == "HOOKTIMEOUT") {
+        config.hook_timeout = duration_of(value, line);
+    }
+}
+
+}  // namespace
+
+std::optional<PullPolicy> parse_pull_policy(std::string_view word) {
+    const auto found = std::find_if(policies.begin(), policies.end(),
+                                    [&](const PolicyRow& row) { return row.word == word; });
+    return found == policies.end() ? std::nullopt : std::optional(found->policy);
+}
+
+std::string_view pull_policy_word(PullPolicy policy) {
+    return std::find_if(policies.begin(), policies.end(),
+                        [&](const PolicyRow& row) { return row.policy == policy; })
+        ->word;
+}
+
+OperatorConfig load_operator_config(const Paths& paths) {
+    OperatorConfig config;
+    config.backup_directory = paths.backups();
+    config.launcher_directory = paths.default_launcher_directory();
+    const std::string file = paths.config_file();
+    if (!exists(file)) {
+        return config;
+    }
+    int number = 0;
+    for (const std::string& text : split(read_file(file), '\n')) {
+        const Line line{file, ++number};
+        const std::string_view stripped = trim(text);
+        if (stripped.empty() || stripped.front() == '#') {
+            continue;
+        }
+        const std::size_t equals = stripped.find('=');
+        const std::string key(stripped.substr(0, equals));
+        if (equals == std::string_view::npos || !is_name(key)) {
+            throw line.wrong("'" + printable(stripped) + "' is not KEY=VALUE");
+        }
+        take(config, key, value_of(stripped.substr(equals + 1), line), line);
+    }
+    return config;
+}
+
+}  // namespace drunner

@@ -1,0 +1,11 @@
+#!/bin/bash
+# What this image declares to drunner, which reads it as data: plain values in plain quotes.
+
+# Directories in the container whose content must outlive it: kept, backed up, restored.
+VOLUMES=("/data")
+
+# Further images that the scripts start; pulled at install and update.
+EXTRACONTAINERS=()
+
+# yes: an install or update whose selftest fails is undone.
+SELFTEST=no

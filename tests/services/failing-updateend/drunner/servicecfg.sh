@@ -1,0 +1,1 @@
+VOLUMES=("/data")

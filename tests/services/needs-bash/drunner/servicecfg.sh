@@ -1,0 +1,4 @@
+VOLUMES=("/data$(touch /tmp/drunner-was-here)")
+if [[ -d /var ]]; then
+    EXTRACONTAINERS=()
+fi
