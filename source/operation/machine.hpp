@@ -27,10 +27,12 @@ struct Machine {
     OperatorConfig config;
     std::string engine_socket;   // what engine talks to
     bool engine_was_named;       // by --host, DOCKER_HOST or the context
+    std::string version;         // of this drunner
     std::string drunner_binary;  // absolute path, what launchers point at
     std::string caller_path;     // the caller's PATH
     std::string command_line;    // for the lock: "drunner update blog"
     std::chrono::seconds lock_wait{0};
+    bool nested = false;  // a hook of the operation that holds the lock called this drunner
     TransactionObserver* observer = nullptr;  // tests watch, and break, steps through it
 };
 

@@ -1,0 +1,77 @@
+#include "cli/command_words.hpp"
+
+#include <cstdlib>
+
+#include <charconv>
+
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "host/file.hpp"
+
+namespace drunner {
+
+std::optional<PullPolicy> pull_option(const Arguments& arguments) {
+    if (!arguments.has("pull")) {
+        return std::nullopt;
+    }
+    const std::string word = arguments.value("pull");
+    const std::optional<PullPolicy> policy = parse_pull_policy(word);
+    if (!policy) {
+        throw Error(ErrorKind::usage,
+                    "'" + printable(word) + "' is no pull policy: auto, always, missing or never");
+    }
+    return policy;
+}
+
+int number_option(const Arguments& arguments, std::string_view option, int least, int most,
+                  int otherwise) {
+    if (!arguments.has(option)) {
+        return otherwise;
+    }
+    const std::string text = arguments.value(option);
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || number < least ||
+        number > most) {
+        throw Error(ErrorKind::usage, "'--" + std::string(option) + " " + printable(text) +
+                                          "' is not a whole number from " + std::to_string(least) +
+                                          " to " + std::to_string(most));
+    }
+    return number;
+}
+
+Secret password_of(const Arguments& arguments) {
+    if (arguments.has("password-file")) {
+        std::string text = read_file(arguments.value("password-file"));
+        while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) {
+            text.pop_back();
+        }
+        if (text.empty()) {
+            throw Error(
+                ErrorKind::usage,
+                "the password file '" + printable(arguments.value("password-file")) + "' is empty");
+        }
+        return Secret(std::move(text));
+    }
+    const char* pass = std::getenv("PASS");
+    if (pass == nullptr) {
+        return {};
+    }
+    Secret password{std::string(pass)};
+    unsetenv("PASS");
+    if (password.empty()) {
+        throw Error(ErrorKind::usage, "PASS is set but empty", "unset PASS");
+    }
+    return password;
+}
+
+OpenKey open_key_of(const Arguments& arguments) {
+    OpenKey key;
+    key.password = password_of(arguments);
+    key.identity_file = arguments.value("identity");
+    key.allow_plain = arguments.has("plain");
+    key.require_trailer = !arguments.has("no-trailer");
+    return key;
+}
+
+}  // namespace drunner

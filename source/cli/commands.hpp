@@ -1,0 +1,37 @@
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "cli/command.hpp"
+
+namespace drunner {
+
+// The one table of commands: dispatch, help, completion and "did you mean" read it.
+std::span<const Command> commands();
+const Command* find_command(std::string_view name);
+
+// Options that stand before or after every command.
+std::span<const OptionRow> global_options();
+
+// One in each file of commands/.
+extern const Command install_command;
+extern const Command update_command;
+extern const Command uninstall_command;
+extern const Command obliterate_command;
+extern const Command recover_command;
+extern const Command backup_command;
+extern const Command restore_command;
+extern const Command verify_command;
+extern const Command show_command;
+extern const Command list_command;
+extern const Command status_command;
+extern const Command inspect_command;
+extern const Command enter_command;
+extern const Command servicecmd_command;
+extern const Command checkimage_command;
+extern const Command clean_command;
+extern const Command help_command;
+extern const Command completion_command;
+
+}  // namespace drunner

@@ -1,0 +1,40 @@
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.hpp"
+#include "core/text.hpp"
+#include "operation/operations.hpp"
+
+namespace drunner {
+namespace {
+
+Answer run(const Invocation& invocation) {
+    const ServiceName name(invocation.arguments.words[0]);
+    const RemovalResult result = obliterate(invocation.machine_of(name), name);
+    const bool changed = result.outcome == Outcome::changed;
+    std::string text = changed ? "obliterated '" + name.text() + "'\n"
+                               : "there is no trace of '" + name.text() + "'\n";
+    if (!result.volumes.empty()) {
+        text += "removed with its data: " + join(result.volumes, " ") + "\n";
+    }
+    return {exit_code(result.outcome), text,
+            nlohmann::json{{"command", "obliterate"},
+                           {"service", name.text()},
+                           {"changed", changed},
+                           {"volumes", result.volumes}}
+                .dump()};
+}
+
+}  // namespace
+
+constinit const Command obliterate_command{
+    "obliterate",
+    "SERVICE",
+    "remove a service with all its data",
+    "0 removed, 3 no trace of it, 1 something could not be removed, named",
+    {},
+    1,
+    1,
+    false,
+    run};
+
+}  // namespace drunner

@@ -1,0 +1,74 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "cli/backup_input.hpp"
+#include "cli/command_words.hpp"
+#include "cli/commands.hpp"
+#include "core/text.hpp"
+
+namespace drunner {
+namespace {
+
+constexpr std::array options{
+    OptionRow{"password-file", 0, "FILE", "decrypt with the password in it (else PASS)"},
+    OptionRow{"identity", 0, "FILE", "decrypt with the age identities in it"},
+    OptionRow{"plain", 0, nullptr, "a key for a file that is not encrypted is no error"},
+    OptionRow{"no-trailer", 0, nullptr, "accept a file that stock tools made, without checksum"},
+};
+
+Answer run(const Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    const FileDescriptor input = open_backup_input(arguments.words[0]);
+    const auto reader = open_backup(input.get(), open_key_of(arguments));
+    const BackupHeader header = reader->header();
+    std::string text = fmt::format("service   {}\nimage     {} ({})\ncreated   {} by drunner {}\n",
+                                   printable(header.service), printable(header.image_reference),
+                                   printable(header.image_id), printable(header.created_at),
+                                   printable(header.drunner_version));
+    nlohmann::json volumes = nlohmann::json::array();
+    for (const BackupVolume& volume : header.volumes) {
+        text += fmt::format("volume    {} ({})\n", printable(volume.path), printable(volume.name));
+        volumes.push_back({{"path", volume.path}, {"name", volume.name}});
+    }
+    nlohmann::json members = nlohmann::json::array();
+    const RestoreResult result = reader->verify(
+        [&](const BackupReader::Member& member) {
+            text += fmt::format("{:<8} {:04o} {:>12} {}{}{}\n", member.type, member.mode,
+                                member.size, printable(member.volume),
+                                member.volume.empty() || member.name.empty() ? "" : "/",
+                                printable(member.name));
+            members.push_back({{"volume", member.volume},
+                               {"name", member.name},
+                               {"type", member.type},
+                               {"mode", member.mode},
+                               {"size", member.size}});
+        },
+        invocation.machine().progress);
+    return {ExitCode::done, text,
+            nlohmann::json{{"command", "show"},
+                           {"service", header.service},
+                           {"reference", header.image_reference},
+                           {"image_id", header.image_id},
+                           {"created_at", header.created_at},
+                           {"volumes", volumes},
+                           {"files", result.files},
+                           {"original_bytes", result.original_bytes},
+                           {"members", members}}
+                .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
+}
+
+}  // namespace
+
+constinit const Command show_command{"show",
+                                     "FILE or -",
+                                     "list what a backup holds",
+                                     "0 shown, 1 damaged, or the key does not fit",
+                                     options,
+                                     1,
+                                     1,
+                                     false,
+                                     run};
+
+}  // namespace drunner

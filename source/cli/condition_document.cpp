@@ -1,0 +1,40 @@
+#include "cli/condition_document.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace drunner {
+
+std::string condition_document(std::string_view command, const ServiceCondition& condition) {
+    using nlohmann::json;
+    json problems = json::array();
+    for (const Problem& problem : condition.problems) {
+        problems.push_back({{"what", problem.what}, {"next", problem.next}});
+    }
+    json containers = json::array();
+    bool running = false;
+    for (const ContainerSummary& container : condition.containers) {
+        running = running || container.state == "running";
+        containers.push_back({{"id", container.id},
+                              {"name", container.name},
+                              {"image", container.image},
+                              {"state", container.state},
+                              {"status", container.status}});
+    }
+    json document{{"command", command},         {"service", condition.name.text()},
+                  {"whole", condition.whole()}, {"running", running},
+                  {"problems", problems},       {"containers", containers}};
+    if (!condition.operation.empty()) {
+        document["operation"] = condition.operation;
+    }
+    if (condition.manifest) {
+        document["reference"] = condition.manifest->release().reference;
+        document["image_id"] = condition.manifest->release().image_id;
+        document["image_digest"] = condition.manifest->release().image_digest;
+        if (command == "inspect") {
+            document["manifest"] = json::parse(to_json(*condition.manifest));
+        }
+    }
+    return document.dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+}  // namespace drunner

@@ -1,0 +1,214 @@
+#include "operation/image_inspection.hpp"
+
+#include <future>
+#include <optional>
+#include <utility>
+
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "service/manifest.hpp"
+
+namespace drunner {
+namespace {
+
+constexpr std::string_view drunner_directory = "/drunner";
+constexpr std::uint64_t account_file_limit = 4U << 20U;
+constexpr std::chrono::seconds evaluation_limit{20};
+constexpr std::uint64_t evaluation_output_limit = 1U << 20U;
+
+// A container that is never started, or a confined one; removed however its use ends.
+class ScratchContainer {
+  public:
+    ScratchContainer(Engine& engine, ContainerSpec spec) : engine_(engine) {
+        spec.labels[label::scratch] = "inspection";
+        id_ = engine.create_container(spec);
+    }
+    ~ScratchContainer() {
+        try {
+            engine_.remove_container(id_);
+        } catch (const std::exception&) {
+            // Labelled as scratch: `drunner clean` removes what is left of it.
+        }
+    }
+    ScratchContainer(const ScratchContainer&) = delete;
+    ScratchContainer& operator=(const ScratchContainer&) = delete;
+
+    const std::string& id() const { return id_; }
+
+  private:
+    Engine& engine_;
+    std::string id_;
+};
+
+std::optional<std::string> account_file(Engine& engine, const std::string& container,
+                                        std::string_view path) {
+    std::string tar;
+    try {
+        engine.read_archive(container, path, [&](Bytes bytes) {
+            tar += as_text(bytes);
+            if (tar.size() > account_file_limit) {
+                throw Error(ErrorKind::image_refused,
+                            std::string(path) + " of the image is too large");
+            }
+        });
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::engine_not_found) {
+            return std::nullopt;
+        }
+        throw;
+    }
+    return single_file(as_bytes(tar), account_file_limit);
+}
+
+bool is_number(std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// True where USER can be resolved without a look into the image.
+bool needs_no_lookup(std::string_view user) {
+    const std::size_t colon = user.find(':');
+    return colon != std::string_view::npos && is_number(user.substr(0, colon)) &&
+           is_number(user.substr(colon + 1));
+}
+
+void read_user(Engine& engine, const std::string& container, ImageFacts& facts) {
+    try {
+        facts.resolved_user = resolve_image_user(
+            facts.user, [&] { return account_file(engine, container, "/etc/passwd"); },
+            [&] { return account_file(engine, container, "/etc/group"); });
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::image_refused) {
+            throw;
+        }
+        facts.user_problem = error.what();
+    }
+}
+
+void read_files(Engine& engine, const std::string& container, ImageFacts& facts) {
+    try {
+        ImageFilesReader reader("drunner");
+        engine.read_archive(container, drunner_directory,
+                            [&](Bytes bytes) { reader.write(bytes); });
+        facts.files = reader.finish();
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::engine_not_found) {
+            facts.files_problem = "the image has no directory /drunner";
+        } else if (error.kind() == ErrorKind::image_refused) {
+            facts.files_problem = error.what();
+        } else {
+            throw;
+        }
+    }
+}
+
+// Runs the image's own bash over its servicecfg.sh in a container that can do nothing else.
+ServiceConfig evaluate_config(Engine& engine, const Image& image, const ParsedConfig& parsed) {
+    const std::string needs = "/drunner/servicecfg.sh needs bash at line " +
+                              std::to_string(parsed.bash_line) + " ('" +
+                              printable(parsed.bash_text.substr(0, 120)) + "')";
+    ContainerSpec spec;
+    spec.image = image.id;
+    spec.entrypoint = {"bash"};
+    spec.command = {"-c", evaluation_script("/drunner/servicecfg.sh")};
+    spec.user = image.user;
+    spec.confined = true;
+    std::string output;
+    std::string complaints;
+    try {
+        const ScratchContainer container(engine, std::move(spec));
+        engine.start_container(container.id());
+        const int status = engine.wait_container(container.id(), evaluation_limit);
+        const auto bounded = [](std::string& text) {
+            return [&text](Bytes bytes) {
+                text += as_text(bytes);
+                if (text.size() > evaluation_output_limit) {
+                    throw Error(ErrorKind::image_refused,
+                                "/drunner/servicecfg.sh prints without end");
+                }
+            };
+        };
+        engine.read_logs(container.id(), 0, bounded(output), bounded(complaints));
+        if (status != 0) {
+            throw Error(
+                ErrorKind::image_refused,
+                needs + ", where it fails with status " + std::to_string(status) +
+                    (complaints.empty() ? std::string()
+                                        : ": " + printable(trim(complaints.substr(0, 300)))));
+        }
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::timed_out) {
+            throw Error(ErrorKind::image_refused, needs + ", where it does not end within " +
+                                                      std::to_string(evaluation_limit.count()) +
+                                                      " seconds");
+        }
+        if (error.kind() == ErrorKind::engine_refused ||
+            error.kind() == ErrorKind::engine_not_found) {
+            throw Error(ErrorKind::image_refused,
+                        needs + ", which the image does not have or cannot run");
+        }
+        throw;
+    }
+    return parse_evaluated_config(output);
+}
+
+void read_config(Engine& engine, const Image& image, ImageFacts& facts) {
+    const auto file = facts.files->find("servicecfg.sh");
+    if (file == facts.files->end()) {
+        return;
+    }
+    try {
+        ParsedConfig parsed = parse_service_config(file->second.content);
+        facts.config =
+            parsed.config ? std::move(parsed.config) : evaluate_config(engine, image, parsed);
+        check_service_config(*facts.config);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::image_refused) {
+            throw;
+        }
+        facts.config.reset();
+        facts.config_problem = error.what();
+    }
+}
+
+}  // namespace
+
+ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference) {
+    ImageFacts facts;
+    facts.reference = reference;
+    facts.os = image.os;
+    facts.architecture = image.architecture;
+    facts.user = image.user;
+    {
+        ContainerSpec spec;
+        spec.image = image.id;
+        // An image without a command needs one to be created; this one never runs.
+        spec.command = {"true"};
+        const ScratchContainer container(machine.engine, std::move(spec));
+        // Each archive costs the engine tens of milliseconds whatever its size: two at once.
+        auto user =
+            std::async(needs_no_lookup(image.user) ? std::launch::deferred : std::launch::async,
+                       [&] { read_user(machine.engine, container.id(), facts); });
+        read_files(machine.engine, container.id(), facts);
+        user.get();
+    }
+    if (facts.files) {
+        read_config(machine.engine, image, facts);
+    }
+    return facts;
+}
+
+InspectedImage inspect_image(Machine& machine, const Image& image, std::string_view reference) {
+    ImageFacts facts = read_image(machine, image, reference);
+    for (const Finding& finding : check_contract(facts)) {
+        if (finding.severity == Severity::error) {
+            throw Error(
+                ErrorKind::image_refused,
+                "image '" + std::string(reference) + "' cannot be a service: " + finding.message,
+                "drunner checkimage " + std::string(reference));
+        }
+        machine.progress.warning(finding.message);
+    }
+    return {image, std::move(*facts.files), std::move(*facts.config), *facts.resolved_user};
+}
+
+}  // namespace drunner

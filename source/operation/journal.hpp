@@ -1,0 +1,87 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/service_name.hpp"
+#include "host/clock.hpp"
+#include "host/file.hpp"
+#include "host/paths.hpp"
+
+namespace drunner {
+
+// What a journal on disk says.
+struct JournalRecord {
+    std::string operation;
+    std::string verb;
+    std::string command;
+    std::string started;
+    bool committed = false;
+    std::string path;
+    std::vector<std::pair<std::string, std::string>> steps;     // to undo: name, parameters (JSON)
+    std::vector<std::pair<std::string, std::string>> finishes;  // the same; those not done yet
+    std::vector<std::size_t> finish_indexes;                    // their places in the journal
+    struct RunningHook {
+        std::string name;
+        pid_t group = 0;
+        unsigned long long start_time = 0;
+    };
+    std::optional<RunningHook> running_hook;
+};
+
+// The journal of one operation: services/S/journal, one JSON document a line, each synced before
+// what it announces is done.
+//
+//   {"journal":1,"operation":ID,"verb":V,"command":C,"pid":P,"started":T}   first line
+//   {"step":NAME,"parameters":{...}}       about to be performed
+//   {"settled":N}                          the Nth step (from 0) needs no undo any more
+//   {"hook":NAME,"group":PID,"start":T}    a hook runs in that process group
+//   {"hook_ended":NAME}
+//   {"finish":NAME,"parameters":{...}}     to do after the commit
+//   {"finished":N}                         the Nth finish (from 0) is done
+//
+// The commit is the rename of `journal` to `journal.committed`. An operation of a hook on its own
+// service (a backup inside an update) writes `journal.nested`. A last line without a newline was
+// never synced: what it announces was not begun.
+class Journal {
+  public:
+    // Creates the service's directory where it is missing, and the journal in it.
+    Journal(const Paths& paths, const ServiceName& service, std::string_view verb,
+            std::string_view command, TimePoint now, bool nested);
+    Journal(Journal&&) noexcept = default;
+
+    const std::string& id() const { return id_; }
+
+    void step(std::string_view name, std::string_view parameters);
+    void settled(std::size_t step);
+    void hook_started(std::string_view name, pid_t group);
+    void hook_ended(std::string_view name);
+    void finish(std::string_view name, std::string_view parameters);
+    void commit();
+    bool is_committed() const;
+    // What the file says now.
+    JournalRecord read() const;
+    // Removes the journal, and the service's directory where nothing else is in it.
+    void remove();
+
+  private:
+    std::string id_;
+    std::string path_;
+    std::string committed_path_;
+    FileDescriptor file_;
+};
+
+// The journals of a service, the nested one first; empty where nothing is unfinished. Reading
+// changes nothing, and is also done while the operation runs.
+std::vector<JournalRecord> read_journals(const Paths& paths, const ServiceName& service);
+
+// Marks a finish as done in the committed journal at `path`.
+void mark_finished(const std::string& path, std::size_t index);
+// Removes the journal file, and the service's directory where nothing else is in it.
+void remove_journal(const std::string& path);
+
+}  // namespace drunner

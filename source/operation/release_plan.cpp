@@ -1,0 +1,90 @@
+#include "operation/release_plan.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "archive/digest.hpp"
+#include "host/file.hpp"
+#include "operation/volumes.hpp"
+
+namespace drunner {
+
+Manifest new_manifest(const Machine& machine, const ServiceName& name) {
+    const std::string launcher = machine.config.launcher_directory + "/" + name.text();
+    return {name,
+            installation_id(machine),
+            machine.engine_socket,
+            launcher,
+            "",
+            0,
+            0,
+            {},
+            {},
+            {},
+            {},
+            {},
+            {}};
+}
+
+Release plan_release(Machine& machine, const InspectedImage& inspected,
+                     const ImageReference& reference, int number, PullPolicy policy,
+                     const Release* current, std::vector<std::string>& pulled) {
+    Release release;
+    release.number = number;
+    release.image_id = inspected.image.id;
+    release.image_digest = own_digest(inspected.image, reference);
+    release.reference = reference.text();
+    release.user = inspected.image.user;
+    release.uid = inspected.user.uid;
+    release.gid = inspected.user.gid;
+    release.installed_at = iso8601(machine.clock.now());
+    release.config = inspected.config;
+    for (const auto& [path, file] : inspected.files) {
+        release.script_hashes[path] = sha256_hex(as_bytes(file.content));
+    }
+    for (const std::string& extra : inspected.config.extra_containers) {
+        ImageQuestion question{ImageReference(extra), policy, {}, pulled};
+        if (current != nullptr) {
+            const auto known =
+                std::find_if(current->extra_images.begin(), current->extra_images.end(),
+                             [&](const ExtraImage& one) { return one.reference == extra; });
+            if (known != current->extra_images.end()) {
+                question.installed = known->id;
+            }
+        }
+        const ImageChoice choice = choose_image(machine, question);
+        if (choice.pulled) {
+            remember(pulled, choice.image.id);
+        }
+        release.extra_images.push_back(
+            {extra, choice.image.id, own_digest(choice.image, question.reference)});
+    }
+    return release;
+}
+
+int next_release_number(const Machine& machine, const ServiceName& name, const Manifest* manifest) {
+    int highest = 0;
+    if (manifest != nullptr) {
+        for (const Release& release : manifest->releases) {
+            highest = std::max(highest, release.number);
+        }
+    }
+    for (const std::string& entry : directory_entries(machine.paths.releases(name))) {
+        int number = 0;
+        std::from_chars(entry.data(), entry.data() + entry.size(), number);
+        highest = std::max(highest, number);
+    }
+    return highest + 1;
+}
+
+PullPolicy pull_policy_of(const Machine& machine, const std::string& word) {
+    return parse_pull_policy(word).value_or(machine.config.pull);
+}
+
+void remember(std::vector<std::string>& ids, const std::string& id) {
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) {
+        ids.push_back(id);
+    }
+}
+
+}  // namespace drunner

@@ -1,0 +1,148 @@
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "host/file.hpp"
+#include "operation/operations.hpp"
+#include "operation/service_containers.hpp"
+#include "operation/session.hpp"
+#include "operation/steps.hpp"
+#include "service/launcher.hpp"
+
+namespace drunner {
+namespace {
+
+// Everything that a service left on the host and in the engine, found also when its files are gone.
+struct Traces {
+    bool files = false;
+    std::optional<Manifest> manifest;
+    std::string installation;
+    std::string launcher;  // empty where there is none of ours
+    std::vector<int> pins;
+    std::vector<std::string> volumes;  // labelled with the service and this installation
+    std::vector<std::string> adopted;
+    bool keep = false;
+    bool containers = false;
+
+    bool any_but_volumes() const {
+        return files || !launcher.empty() || !pins.empty() || keep || containers;
+    }
+};
+
+std::optional<Manifest> readable_manifest(const Machine& machine, const ServiceName& name) {
+    try {
+        return Catalog(machine.paths).find(name);
+    } catch (const Error& error) {
+        machine.progress.warning(error.what());
+        return std::nullopt;
+    }
+}
+
+Traces find_traces(Machine& machine, const ServiceName& name) {
+    Traces traces;
+    traces.files = exists(machine.paths.service(name));
+    traces.manifest = readable_manifest(machine, name);
+    traces.installation = exists(machine.paths.installation_id()) ? installation_id(machine) : "";
+    std::string launcher = machine.config.launcher_directory + "/" + name.text();
+    if (traces.manifest) {
+        require_own_engine(machine, *traces.manifest);
+        launcher = traces.manifest->launcher;
+        for (const Release& release : traces.manifest->releases) {
+            traces.pins.push_back(release.number);
+        }
+        for (const ManagedVolume& volume : traces.manifest->volumes) {
+            if (volume.adopted) {
+                traces.adopted.push_back(volume.name);
+            }
+        }
+    }
+    if (read_symlink(launcher) == machine.drunner_binary ||
+        (traces.manifest && is_launcher(launcher))) {
+        traces.launcher = launcher;
+    }
+    if (const auto keep = machine.engine.find_container(keep_container(name))) {
+        const auto owner = keep->labels.find(label::installation);
+        traces.keep = owner != keep->labels.end() && owner->second == traces.installation;
+    }
+    const std::string mine = std::string(label::service) + "=" + name.text();
+    const std::string here = std::string(label::installation) + "=" + traces.installation;
+    for (const Volume& volume :
+         machine.engine.list_volumes({.labels = {mine, here}, .name = {}, .volume = {}})) {
+        traces.volumes.push_back(volume.name);
+    }
+    // Containers that run for a service of another installation are its own business.
+    traces.containers = (traces.files || traces.keep) && !containers_of(machine, name).empty();
+    return traces;
+}
+
+void register_removal(Transaction& transaction, const Traces& traces) {
+    if (traces.files || traces.keep) {
+        transaction.after_commit(removing_containers());
+        transaction.after_commit(removing_networks());
+        transaction.after_commit(removing_keep());
+    }
+    if (!traces.launcher.empty()) {
+        transaction.after_commit(removing_launcher(traces.launcher));
+    }
+    for (const int pin : traces.pins) {
+        transaction.after_commit(removing_pin(pin));
+    }
+}
+
+int version_of(const Traces& traces) {
+    return traces.manifest ? traces.manifest->release().config.version : 1;
+}
+
+bool run_removal_hook(Machine& machine, const ServiceName& name, Transaction& transaction,
+                      const Traces& traces, Hook hook, const char* verb) {
+    if (!traces.files) {
+        return true;
+    }
+    transaction.perform(remember_containers(machine, name));
+    return run_tolerant_hook(machine, name, transaction.journal(),
+                             {hook, version_of(traces), {}, verb});
+}
+
+}  // namespace
+
+RemovalResult uninstall(Machine& machine, const ServiceName& name) {
+    const ServiceSession session(machine, name);
+    const Traces traces = find_traces(machine, name);
+    std::vector<std::string> volumes = traces.volumes;
+    volumes.insert(volumes.end(), traces.adopted.begin(), traces.adopted.end());
+    if (!traces.any_but_volumes()) {
+        return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes};
+    }
+    transact(machine, name, "uninstall", [&](Transaction& transaction) {
+        run_removal_hook(machine, name, transaction, traces, Hook::uninstall, "uninstall");
+        register_removal(transaction, traces);
+        transaction.after_commit(removing_service_files());
+    });
+    return {Outcome::changed, volumes};
+}
+
+RemovalResult obliterate(Machine& machine, const ServiceName& name) {
+    const ServiceSession session(machine, name);
+    const Traces traces = find_traces(machine, name);
+    std::vector<std::string> volumes = traces.volumes;
+    volumes.insert(volumes.end(), traces.adopted.begin(), traces.adopted.end());
+    if (!traces.any_but_volumes() && volumes.empty()) {
+        return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes};
+    }
+    require_idle_of_strangers(machine, name, volumes);
+    bool hook_succeeded = true;
+    transact(machine, name, "obliterate", [&](Transaction& transaction) {
+        hook_succeeded =
+            run_removal_hook(machine, name, transaction, traces, Hook::obliterate, "obliterate");
+        register_removal(transaction, traces);
+        transaction.after_commit(removing_volumes(traces.adopted, traces.installation));
+        transaction.after_commit(removing_service_files());
+    });
+    if (!hook_succeeded) {
+        throw Error(ErrorKind::script_failed,
+                    "'obliterate' of the service failed; everything of '" + name.text() +
+                        "' that drunner knows of was removed all the same");
+    }
+    return {Outcome::changed, volumes};
+}
+
+}  // namespace drunner

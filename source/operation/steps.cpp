@@ -1,0 +1,700 @@
+#include "operation/steps.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "archive/directory_entry.hpp"
+#include "backup/backup_file.hpp"
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "engine/endpoint.hpp"
+#include "host/file.hpp"
+#include "host/network.hpp"
+#include "operation/service_containers.hpp"
+#include "operation/step_table.hpp"
+#include "service/generated_files.hpp"
+#include "service/image_user.hpp"
+#include "service/launcher.hpp"
+
+namespace drunner {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::hours long_hook_limit{6};
+constexpr std::chrono::minutes hook_limit{30};
+
+std::string link_target(int number) {
+    return "releases/" + std::to_string(number) + "/drunner";
+}
+
+bool made_by(const Labels& labels, std::string_view operation) {
+    const auto found = labels.find(label::operation);
+    return found != labels.end() && found->second == operation;
+}
+
+void remove_scratch_of(Engine& engine, std::string_view operation) {
+    const std::string mine = std::string(label::operation) + "=" + std::string(operation);
+    for (const ContainerSummary& container :
+         engine.list_containers({.labels = {label::scratch, mine}, .name = {}, .volume = {}})) {
+        engine.remove_container(container.id);
+    }
+}
+
+// Owner and mode of the top directory, by way of the container's archive endpoint: for volumes
+// whose data is not reachable on this machine.
+void own_through_engine(Engine& engine, const std::string& container, const std::string& path,
+                        const ImageUser& user) {
+    const std::string tar = directory_entry_tar(base_name(path), user.uid, user.gid, 0755);
+    std::size_t sent = 0;
+    engine.write_archive(container, parent_of(path), [&](std::span<std::byte> buffer) {
+        const std::size_t count = std::min(buffer.size(), tar.size() - sent);
+        std::copy_n(as_bytes(tar).begin() + static_cast<std::ptrdiff_t>(sent), count,
+                    buffer.begin());
+        sent += count;
+        return count;
+    });
+}
+
+std::vector<VolumeMount> mounts_of(const std::vector<ManagedVolume>& volumes, bool copy) {
+    std::vector<VolumeMount> mounts;
+    for (const ManagedVolume& volume : volumes) {
+        mounts.push_back({volume.name, volume.path, copy});
+    }
+    return mounts;
+}
+
+std::string previous_keep(const ServiceName& service) {
+    // Upper case cannot stand in a service's name, so no service's own keep is called this.
+    return keep_container(service) + ".PREVIOUS";
+}
+
+ContainerSpec keep_spec(const Manifest& manifest, const Release& release, std::string name) {
+    ContainerSpec spec;
+    spec.name = std::move(name);
+    spec.image = pinned_image(manifest.name, release.number);
+    spec.command = {"true"};
+    spec.labels = {{label::service, manifest.name.text()},
+                   {label::installation, manifest.installation},
+                   {label::keep, "1"},
+                   {"drunner.reference", release.reference}};
+    spec.mounts = mounts_of(manifest.volumes, false);
+    return spec;
+}
+
+std::chrono::seconds limit_of(const Machine& machine, Hook hook) {
+    if (machine.config.hook_timeout) {
+        return *machine.config.hook_timeout;
+    }
+    return hook == Hook::backup_start || hook == Hook::restore
+               ? std::chrono::seconds(long_hook_limit)
+               : std::chrono::seconds(hook_limit);
+}
+
+HookResult call_hook(Machine& machine, const ServiceName& service, Journal* journal,
+                     const HookStep& hook) {
+    const std::string name = hook_name(hook.hook, hook.version);
+    HookCall call;
+    call.script = machine.paths.servicerunner(service);
+    call.version = hook.version;
+    call.hook = hook.hook;
+    call.arguments = hook.arguments;
+    call.operation = hook.operation;
+    call.docker_host = docker_host(machine.engine_socket);
+    call.limit = limit_of(machine, hook.hook);
+    call.output = [&](std::string_view bytes) { machine.progress.script_output(bytes); };
+    call.started = [&](pid_t group) {
+        if (journal != nullptr) {
+            journal->hook_started(name, group);
+        }
+    };
+    HookResult result = machine.scripts.run_hook(call);
+    if (journal != nullptr && result.verdict != HookResult::Verdict::absent) {
+        journal->hook_ended(name);
+    }
+    return result;
+}
+
+std::string failure_of(const HookResult& result, const std::string& name) {
+    std::string text = "'" + name + "' of the service ";
+    text += result.timed_out ? "did not end in time"
+                             : "failed with status " + std::to_string(result.status);
+    if (const std::string last(trim(result.last_lines)); !last.empty()) {
+        std::string shown;
+        for (const std::string& line : split(last, '\n')) {
+            shown += "\n  | " + printable(line);
+        }
+        text += "; its last lines:" + shown;
+    }
+    return text;
+}
+
+void require_success(const HookResult& result, const HookStep& hook) {
+    if (result.verdict == HookResult::Verdict::failed) {
+        throw Error(result.timed_out ? ErrorKind::timed_out : ErrorKind::script_failed,
+                    failure_of(result, hook_name(hook.hook, hook.version)));
+    }
+}
+
+void undo_write_release(const UndoContext& context, const json& parameters) {
+    remove_tree(context.machine.paths.release(context.service, parameters.at("release")));
+    const std::string releases = context.machine.paths.releases(context.service);
+    if (directory_entries(releases).empty()) {
+        remove_tree(releases);
+    }
+}
+
+void undo_renew_temp(const UndoContext& context, const json& parameters) {
+    const std::string temp = context.machine.paths.temp(context.service);
+    const std::string aside = parameters.at("aside");
+    if (!parameters.at("existed").get<bool>()) {
+        remove_tree(temp);
+    } else if (exists(aside)) {
+        remove_tree(temp);
+        rename_file(aside, temp);
+    }
+}
+
+void undo_pin_image(const UndoContext& context, const json& parameters) {
+    const std::string tag = pinned_image(context.service, parameters.at("release"));
+    const std::optional<Image> image = context.machine.engine.find_image(tag);
+    if (image && image->id == parameters.at("image")) {
+        context.machine.engine.remove_image(tag);
+    }
+}
+
+void undo_make_volume(const UndoContext& context, const json& parameters) {
+    const std::string name = parameters.at("name");
+    const std::optional<Volume> volume = context.machine.engine.find_volume(name);
+    if (volume && made_by(volume->labels, context.operation)) {
+        context.machine.engine.remove_volume(name);
+    }
+}
+
+void undo_fill_new_volumes(const UndoContext& context, const json&) {
+    remove_scratch_of(context.machine.engine, context.operation);
+}
+
+void undo_make_keep_container(const UndoContext& context, const json& parameters) {
+    const std::string name = parameters.at("name");
+    const std::optional<Container> container = context.machine.engine.find_container(name);
+    if (container && made_by(container->labels, context.operation)) {
+        context.machine.engine.remove_container(name);
+    }
+}
+
+void undo_link_release(const UndoContext& context, const json& parameters) {
+    const std::string before = parameters.at("before");
+    const std::string link = context.machine.paths.scripts(context.service);
+    if (before.empty()) {
+        remove_tree(link);
+        remove_tree(context.machine.paths.imagename(context.service));
+    } else if (read_symlink(link) != before) {
+        replace_symlink(before, link);
+    }
+}
+
+void undo_write_manifest(const UndoContext& context, const json& parameters) {
+    const std::string path = context.machine.paths.manifest(context.service);
+    const json& before = parameters.at("before");
+    if (before.is_null()) {
+        remove_tree(path);
+    } else if (!exists(path) || read_file(path) != before.get<std::string>()) {
+        write_file(path, before.get<std::string>());
+    }
+}
+
+void undo_make_launcher(const UndoContext& context, const json& parameters) {
+    const std::string link = parameters.at("link");
+    if (read_symlink(link) == context.machine.drunner_binary) {
+        remove_launcher(link);
+    }
+}
+
+void undo_remember_containers(const UndoContext& context, const json& parameters) {
+    restore_containers(context.machine, context.service, parameters.at("containers"));
+}
+
+void undo_run_hook(const UndoContext& context, const json& parameters) {
+    const auto hook = static_cast<Hook>(parameters.at("hook").get<int>());
+    if (hook == Hook::install) {
+        HookStep uninstall{
+            Hook::uninstall, parameters.at("version"), {}, parameters.at("operation")};
+        const HookResult result = call_hook(context.machine, context.service, nullptr, uninstall);
+        if (result.verdict == HookResult::Verdict::failed) {
+            context.machine.progress.detail(
+                failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+        }
+        remove_containers(context.machine, context.service);
+    } else if (hook == Hook::backup_start) {
+        HookStep end{Hook::backup_end, parameters.at("version"), parameters.at("arguments"),
+                     parameters.at("operation")};
+        const HookResult result = call_hook(context.machine, context.service, nullptr, end);
+        if (result.verdict == HookResult::Verdict::failed) {
+            context.machine.progress.warning(
+                failure_of(result, hook_name(Hook::backup_end, end.version)));
+        }
+    }
+}
+
+void undo_stop_service(const UndoContext& context, const json& parameters) {
+    start_containers(context.machine, parameters.at("running"));
+}
+
+ino_t inode_of(const std::string& path) {
+    struct stat status {};
+    if (lstat(path.c_str(), &status) != 0) {
+        throw system_error("cannot look at '" + path + "'", errno);
+    }
+    return status.st_ino;
+}
+
+// The inode tells which of the two directories stands where: it goes with an exchange.
+void undo_exchange_volume_data(const UndoContext& context, const json& parameters) {
+    stop_containers(context.machine, context.service);
+    for (const auto& [volume, directories] : parameters.at("volumes").items()) {
+        const std::string data = directories.at("data");
+        if (exists(data) && inode_of(data) == directories.at("inode").get<ino_t>()) {
+            exchange_files(directories.at("beside"), data);
+        }
+    }
+}
+
+// Puts the snapshot's content back as the volumes' data. Extracting anew each time makes it safe to
+// do twice.
+void undo_snapshot_volumes(const UndoContext& context, const json& parameters) {
+    const std::string file = parameters.at("file");
+    if (!exists(file)) {
+        return;  // the snapshot was never complete, so nothing behind it was done
+    }
+    Machine& machine = context.machine;
+    stop_containers(machine, context.service);
+    VolumeAccess access(machine);
+    RestoreTargets targets;
+    std::vector<std::pair<std::string, std::string>> exchanges;
+    for (const auto& [path, name] : parameters.at("volumes").items()) {
+        const std::string data = access.directory(name.get<std::string>());
+        const std::string beside = staging_directory(data, context.operation);
+        remove_tree(beside);
+        make_directories(beside);
+        targets.volumes[path] = beside;
+        exchanges.emplace_back(beside, data);
+    }
+    const FileDescriptor input(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!input.valid()) {
+        throw system_error("cannot read '" + file + "'", errno);
+    }
+    open_backup(input.get(), {})->extract(targets, machine.progress);
+    for (const auto& [beside, data] : exchanges) {
+        exchange_files(beside, data);
+    }
+    for (const auto& [beside, data] : exchanges) {
+        remove_tree(beside);
+    }
+    remove_tree(file);
+}
+
+void undo_make_path(const UndoContext&, const json& parameters) {
+    remove_tree(parameters.at("path").get<std::string>());
+}
+
+void finish_removing_path(Machine&, const ServiceName&, const json& parameters) {
+    remove_tree(parameters.at("path").get<std::string>());
+}
+
+void finish_removing_pin(Machine& machine, const ServiceName& service, const json& parameters) {
+    machine.engine.remove_image(pinned_image(service, parameters.at("release")));
+}
+
+void finish_settling_keep(Machine& machine, const ServiceName& service, const json&) {
+    Engine& engine = machine.engine;
+    const Manifest manifest = Catalog(machine.paths).load(service);
+    const std::string previous = previous_keep(service);
+    engine.remove_container(previous);
+    if (const Release* release = manifest.find_release(manifest.previous)) {
+        engine.create_container(keep_spec(manifest, *release, previous));
+    }
+    engine.remove_container(keep_container(service));
+    engine.create_container(keep_spec(manifest, manifest.release(), keep_container(service)));
+}
+
+void finish_removing_keep(Machine& machine, const ServiceName& service, const json&) {
+    machine.engine.remove_container(previous_keep(service));
+    machine.engine.remove_container(keep_container(service));
+}
+
+void finish_removing_containers(Machine& machine, const ServiceName& service, const json&) {
+    remove_containers(machine, service);
+}
+
+void finish_removing_networks(Machine& machine, const ServiceName& service, const json&) {
+    const std::string mine = std::string(label::service) + "=" + service.text();
+    for (const Network& network :
+         machine.engine.list_networks({.labels = {mine}, .name = {}, .volume = {}})) {
+        machine.engine.remove_network(network.id);
+    }
+}
+
+void finish_removing_volumes(Machine& machine, const ServiceName& service, const json& parameters) {
+    const std::string mine = std::string(label::service) + "=" + service.text();
+    std::vector<std::string> names = parameters.at("adopted");
+    for (const Volume& volume :
+         machine.engine.list_volumes({.labels = {mine}, .name = {}, .volume = {}})) {
+        const auto installation = volume.labels.find(label::installation);
+        // Another installation's service of the same name keeps its data.
+        if (installation != volume.labels.end() &&
+            installation->second == parameters.at("installation")) {
+            names.push_back(volume.name);
+        }
+    }
+    std::vector<std::string> failures;
+    for (const std::string& name : names) {
+        try {
+            machine.engine.remove_volume(name);
+        } catch (const Error& error) {
+            failures.push_back("cannot remove volume '" + name + "': " + error.what());
+        }
+    }
+    if (!failures.empty()) {
+        throw Error(ErrorKind::in_use, join(failures, "; "));
+    }
+}
+
+void finish_removing_launcher(Machine&, const ServiceName&, const json& parameters) {
+    remove_launcher(parameters.at("link").get<std::string>());
+}
+
+void finish_removing_service_files(Machine& machine, const ServiceName& service, const json&) {
+    const std::string directory = machine.paths.service(service);
+    const std::string journal = base_name(machine.paths.journal(service));
+    // The manifest goes first: without it nothing takes the rest for a service.
+    remove_tree(machine.paths.manifest(service));
+    for (const std::string& name : directory_entries(directory)) {
+        if (!name.starts_with(journal)) {
+            remove_tree(directory + "/" + name);
+        }
+    }
+}
+
+constexpr std::array step_rows{
+    StepRow{"write-release", undo_write_release},
+    StepRow{"renew-temp", undo_renew_temp},
+    StepRow{"pin-image", undo_pin_image},
+    StepRow{"make-volume", undo_make_volume},
+    StepRow{"fill-new-volumes", undo_fill_new_volumes},
+    StepRow{"make-keep-container", undo_make_keep_container},
+    StepRow{"link-release", undo_link_release},
+    StepRow{"write-manifest", undo_write_manifest},
+    StepRow{"make-launcher", undo_make_launcher},
+    StepRow{"remember-containers", undo_remember_containers},
+    StepRow{"run-hook", undo_run_hook},
+    StepRow{"stop-service", undo_stop_service},
+    StepRow{"exchange-volume-data", undo_exchange_volume_data},
+    StepRow{"snapshot-volumes", undo_snapshot_volumes},
+    StepRow{"make-path", undo_make_path},
+};
+
+constexpr std::array finish_rows{
+    FinishRow{"removing-path", finish_removing_path},
+    FinishRow{"removing-pin", finish_removing_pin},
+    FinishRow{"settling-keep", finish_settling_keep},
+    FinishRow{"removing-keep", finish_removing_keep},
+    FinishRow{"removing-containers", finish_removing_containers},
+    FinishRow{"removing-networks", finish_removing_networks},
+    FinishRow{"removing-volumes", finish_removing_volumes},
+    FinishRow{"removing-launcher", finish_removing_launcher},
+    FinishRow{"removing-service-files", finish_removing_service_files},
+};
+
+template <typename Rows>
+const auto& find_row(const Rows& rows, std::string_view name) {
+    const auto row =
+        std::find_if(rows.begin(), rows.end(), [&](const auto& one) { return one.name == name; });
+    if (row == rows.end()) {
+        throw Error(ErrorKind::unfinished,
+                    "the journal names '" + printable(name) + "', which this drunner does not know",
+                    "install the drunner that wrote it");
+    }
+    return *row;
+}
+
+}  // namespace
+
+const StepRow& find_step(std::string_view name) {
+    return find_row(step_rows, name);
+}
+const FinishRow& find_finish(std::string_view name) {
+    return find_row(finish_rows, name);
+}
+
+Step write_release(Machine& machine, const Manifest& manifest, const Release& release,
+                   const ImageFiles& files) {
+    return {"write-release", json{{"release", release.number}}.dump(), [&] {
+                const ServiceName& name = manifest.name;
+                const std::string scripts = machine.paths.release_scripts(name, release.number);
+                make_directories(scripts);
+                for (const auto& [path, file] : files) {
+                    make_directories(parent_of(scripts + "/" + path));
+                    const bool runs = file.executable || path == "servicerunner";
+                    write_file(scripts + "/" + path, file.content, runs ? 0700 : 0600);
+                }
+                write_file(scripts + "/utils.sh", utils_sh());
+                write_file(scripts + "/variables.sh",
+                           variables_sh({manifest, release, default_route_address(),
+                                         machine.paths.temp(name)}));
+                write_file(machine.paths.release(name, release.number) + "/imagename.sh",
+                           imagename_sh(manifest, release));
+            }};
+}
+
+Step renew_temp(Machine& machine, const ServiceName& service, const std::string& aside) {
+    const std::string temp = machine.paths.temp(service);
+    return {"renew-temp", json{{"aside", aside}, {"existed", exists(temp)}}.dump(), [temp, aside] {
+                if (exists(temp)) {
+                    rename_file(temp, aside);
+                }
+                make_directories(temp);
+            }};
+}
+
+Step pin_image(Machine& machine, const ServiceName& service, const Release& release) {
+    return {"pin-image", json{{"release", release.number}, {"image", release.image_id}}.dump(),
+            [&] {
+                machine.engine.tag_image(release.image_id, pin_repository,
+                                         pin_tag(service, release.number));
+            }};
+}
+
+Step make_volume(Machine& machine, const Manifest& manifest, const ManagedVolume& volume,
+                 const std::string& operation) {
+    return {"make-volume", json{{"name", volume.name}}.dump(), [&] {
+                const Labels labels{{label::service, manifest.name.text()},
+                                    {label::path, volume.path},
+                                    {label::version, "1"},
+                                    {label::installation, manifest.installation},
+                                    {label::operation, operation}};
+                // Creating a volume that exists succeeds: only the labels tell whose it is.
+                const Volume made = machine.engine.create_volume(volume.name, labels);
+                if (!made_by(made.labels, operation)) {
+                    throw Error(ErrorKind::volume_foreign,
+                                "volume '" + volume.name + "' was made by somebody else just now");
+                }
+            }};
+}
+
+Step fill_new_volumes(Machine& machine, const Release& release,
+                      const std::vector<ManagedVolume>& made, const std::string& operation) {
+    return {"fill-new-volumes", "{}", [&] {
+                ContainerSpec spec;
+                spec.image = release.image_id;
+                spec.command = {"true"};
+                spec.labels = {{label::scratch, "fill"}, {label::operation, operation}};
+                spec.mounts = mounts_of(made, true);
+                const std::string container = machine.engine.create_container(spec);
+                const ImageUser user{release.uid, release.gid};
+                VolumeAccess access(machine);
+                for (const ManagedVolume& volume : made) {
+                    std::string directory;
+                    try {
+                        directory = access.directory(volume.name);
+                    } catch (const Error& error) {
+                        machine.progress.detail(error.what());
+                        own_through_engine(machine.engine, container, volume.path, user);
+                        continue;
+                    }
+                    if (chown(directory.c_str(), user.uid, user.gid) != 0) {
+                        throw system_error("cannot change the owner of '" + directory + "'", errno);
+                    }
+                }
+                machine.engine.remove_container(container);
+            }};
+}
+
+Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation) {
+    const std::string name = keep_container(manifest.name);
+    return {"make-keep-container", json{{"name", name}}.dump(), [&machine, &manifest, operation] {
+                ContainerSpec spec =
+                    keep_spec(manifest, manifest.release(), keep_container(manifest.name));
+                spec.labels[label::operation] = operation;
+                machine.engine.create_container(spec);
+            }};
+}
+
+Step link_release(Machine& machine, const ServiceName& service, int number) {
+    const std::string link = machine.paths.scripts(service);
+    return {"link-release", json{{"before", read_symlink(link)}}.dump(),
+            [&machine, service, number] {
+                const std::string imagename = machine.paths.imagename(service);
+                if (!exists(imagename)) {
+                    replace_symlink("drunner/../imagename.sh", imagename);
+                }
+                replace_symlink(link_target(number), machine.paths.scripts(service));
+            }};
+}
+
+Step write_manifest(Machine& machine, const Manifest& manifest) {
+    const std::string path = machine.paths.manifest(manifest.name);
+    json before = exists(path) ? json(read_file(path)) : json();
+    return {"write-manifest", json{{"before", std::move(before)}}.dump(),
+            [&] { Catalog(machine.paths).save(manifest); }};
+}
+
+Step make_launcher(Machine& machine, const std::string& link) {
+    return {"make-launcher", json{{"link", link}}.dump(), [&machine, link] {
+                make_directories(parent_of(link), 0755);
+                create_launcher(link, machine.drunner_binary);
+            }};
+}
+
+Step remember_containers(Machine& machine, const ServiceName& service) {
+    return {"remember-containers", json{{"containers", record_containers(machine, service)}}.dump(),
+            [] {}};
+}
+
+Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, HookStep hook) {
+    json parameters{{"hook", static_cast<int>(hook.hook)},
+                    {"version", hook.version},
+                    {"arguments", hook.arguments},
+                    {"operation", hook.operation}};
+    return {"run-hook", parameters.dump(), [&machine, &journal, service, hook = std::move(hook)] {
+                require_success(call_hook(machine, service, &journal, hook), hook);
+            }};
+}
+
+Step stop_service(Machine& machine, const ServiceName& service, std::vector<std::string>& stopped) {
+    std::vector<std::string> running;
+    for (const ContainerSummary& container : containers_of(machine, service)) {
+        if (container.state == "running" || container.state == "paused" ||
+            container.state == "restarting") {
+            running.push_back(container.id);
+        }
+    }
+    return {"stop-service", json{{"running", running}}.dump(),
+            [&machine, &stopped, service] { stopped = stop_containers(machine, service); }};
+}
+
+Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside) {
+    json volumes = json::object();
+    VolumeAccess access(machine);
+    for (const auto& [volume, directory] : beside) {
+        volumes[volume] = {{"beside", directory},
+                           {"data", access.directory(volume)},
+                           {"inode", inode_of(directory)}};
+    }
+    json parameters{{"volumes", volumes}};
+    return {"exchange-volume-data", parameters.dump(), [volumes] {
+                for (const auto& [volume, directories] : volumes.items()) {
+                    exchange_files(directories.at("beside"), directories.at("data"));
+                }
+            }};
+}
+
+Step snapshot_volumes(Machine& machine, const Manifest& manifest, const std::string& file) {
+    json volumes = json::object();
+    for (const ManagedVolume& volume : manifest.volumes) {
+        volumes[volume.path] = volume.name;
+    }
+    return {
+        "snapshot-volumes", json{{"file", file}, {"volumes", volumes}}.dump(),
+        [&machine, &manifest, file] {
+            BackupJob job;
+            job.header.service = manifest.name.text();
+            job.level = 1;
+            VolumeAccess access(machine);
+            for (const ManagedVolume& volume : manifest.volumes) {
+                BackupVolume source;
+                source.path = volume.path;
+                source.name = volume.name;
+                source.source = access.directory(volume.name);
+                job.header.volumes.push_back(std::move(source));
+            }
+            std::vector<std::string> paused;
+            const auto unpause = [&] {
+                for (const std::string& id : paused) {
+                    machine.engine.unpause_container(id);
+                }
+            };
+            try {
+                for (const ContainerSummary& container : containers_of(machine, manifest.name)) {
+                    if (container.state == "running") {
+                        machine.engine.pause_container(container.id);
+                        paused.push_back(container.id);
+                    }
+                }
+                write_backup_file(job, file, machine.progress);
+            } catch (...) {
+                unpause();
+                throw;
+            }
+            unpause();
+        }};
+}
+
+Step make_path(std::string path, std::function<void()> perform) {
+    return {"make-path", json{{"path", path}}.dump(), std::move(perform)};
+}
+
+bool run_tolerant_hook(Machine& machine, const ServiceName& service, Journal& journal,
+                       const HookStep& hook) {
+    if (file_type(machine.paths.servicerunner(service)) != FileType::regular) {
+        machine.progress.warning("'" + service.text() +
+                                 "' has no servicerunner any more: its hook is not called");
+        return true;
+    }
+    HookResult result;
+    try {
+        result = call_hook(machine, service, &journal, hook);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+        machine.progress.warning(error.what());
+        return false;
+    }
+    if (result.verdict == HookResult::Verdict::failed) {
+        machine.progress.warning(failure_of(result, hook_name(hook.hook, hook.version)));
+        return false;
+    }
+    return true;
+}
+
+void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep& hook) {
+    require_success(call_hook(machine, service, nullptr, hook), hook);
+}
+
+Finish removing_path(const std::string& path) {
+    return {"removing-path", json{{"path", path}}.dump()};
+}
+Finish removing_pin(int release) {
+    return {"removing-pin", json{{"release", release}}.dump()};
+}
+Finish settling_keep() {
+    return {"settling-keep", "{}"};
+}
+Finish removing_keep() {
+    return {"removing-keep", "{}"};
+}
+Finish removing_containers() {
+    return {"removing-containers", "{}"};
+}
+Finish removing_networks() {
+    return {"removing-networks", "{}"};
+}
+Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation) {
+    return {"removing-volumes", json{{"adopted", adopted}, {"installation", installation}}.dump()};
+}
+Finish removing_launcher(const std::string& link) {
+    return {"removing-launcher", json{{"link", link}}.dump()};
+}
+Finish removing_service_files() {
+    return {"removing-service-files", "{}"};
+}
+
+}  // namespace drunner

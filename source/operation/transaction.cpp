@@ -1,0 +1,179 @@
+#include "operation/transaction.hpp"
+
+#include <chrono>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "core/cancellation.hpp"
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "host/process.hpp"
+#include "operation/service_containers.hpp"
+#include "operation/step_table.hpp"
+
+namespace drunner {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::chrono::seconds hook_grace{10};
+
+std::string recover_command(const ServiceName& service) {
+    return "drunner recover " + service.text();
+}
+
+std::vector<std::string> undo_in_reverse(const UndoContext& context, const JournalRecord& record) {
+    std::vector<std::string> failures;
+    for (auto step = record.steps.rbegin(); step != record.steps.rend(); ++step) {
+        const auto& [name, parameters] = *step;
+        try {
+            find_step(name).undo(context, json::parse(parameters));
+        } catch (const std::exception& error) {
+            failures.push_back("cannot undo '" + name + "': " + error.what());
+        }
+    }
+    return failures;
+}
+
+// Performs the finishes from the journal's point of view: each one that fails is named, the others
+// still run.
+std::vector<std::string> finish_all(Machine& machine, const ServiceName& service,
+                                    const JournalRecord& record) {
+    std::vector<std::string> failures;
+    for (std::size_t i = 0; i < record.finishes.size(); ++i) {
+        const auto& [name, parameters] = record.finishes[i];
+        try {
+            if (machine.observer != nullptr) {
+                machine.observer->before(name);
+            }
+            find_finish(name).perform(machine, service, json::parse(parameters));
+            if (machine.observer != nullptr) {
+                machine.observer->after(name);
+            }
+            mark_finished(record.path, record.finish_indexes[i]);
+        } catch (const std::exception& error) {
+            failures.emplace_back(error.what());
+        }
+    }
+    return failures;
+}
+
+void end_running_hook(Machine& machine, const ServiceName& service, const JournalRecord& record) {
+    if (!record.running_hook) {
+        return;
+    }
+    end_process_group(record.running_hook->group, record.running_hook->start_time, hook_grace);
+    // A docker client that is killed leaves its container, and the container its name.
+    remove_hook_container(machine, service, record.running_hook->name);
+}
+
+}  // namespace
+
+Transaction::Transaction(Machine& machine, const ServiceName& service, std::string_view verb)
+    : machine_(machine),
+      service_(service),
+      journal_(machine.paths, service, verb, machine.command_line, machine.clock.now(),
+               machine.nested) {}
+
+std::size_t Transaction::perform(const Step& step) {
+    check_cancellation();
+    find_step(step.name);
+    journal_.step(step.name, step.parameters);
+    if (machine_.observer != nullptr) {
+        machine_.observer->before(step.name);
+    }
+    step.perform();
+    if (machine_.observer != nullptr) {
+        machine_.observer->after(step.name);
+    }
+    return steps_++;
+}
+
+void Transaction::settle(std::size_t step) {
+    journal_.settled(step);
+}
+
+void Transaction::after_commit(Finish finish) {
+    find_finish(finish.name);
+    finishes_.push_back(std::move(finish));
+}
+
+void Transaction::commit() {
+    check_cancellation();
+    for (const Finish& finish : finishes_) {
+        journal_.finish(finish.name, finish.parameters);
+    }
+    if (machine_.observer != nullptr) {
+        machine_.observer->before("commit");
+    }
+    journal_.commit();
+    if (machine_.observer != nullptr) {
+        machine_.observer->after("commit");
+    }
+}
+
+std::vector<std::string> Transaction::roll_back() {
+    const CancellationShield shield;
+    const JournalRecord record = journal_.read();
+    end_running_hook(machine_, service_, record);
+    return undo_in_reverse({machine_, service_, record.operation}, record);
+}
+
+void transact(Machine& machine, const ServiceName& service, std::string_view verb,
+              const std::function<void(Transaction&)>& work) {
+    Transaction transaction(machine, service, verb);
+    try {
+        work(transaction);
+        transaction.commit();
+    } catch (const std::exception& error) {
+        // A commit whose rename succeeded stands, whatever failed behind it.
+        if (!transaction.is_committed()) {
+            const std::vector<std::string> failures = transaction.roll_back();
+            if (failures.empty()) {
+                transaction.journal_.remove();
+                throw;
+            }
+            const auto* known = dynamic_cast<const Error*>(&error);
+            throw Error(known != nullptr ? known->kind() : ErrorKind::system,
+                        std::string(error.what()) + "; and " + join(failures, "; "),
+                        recover_command(service));
+        }
+    }
+    const CancellationShield shield;
+    const std::vector<std::string> failures =
+        finish_all(machine, service, transaction.journal_.read());
+    if (!failures.empty()) {
+        throw Error(ErrorKind::unfinished, join(failures, "; "), recover_command(service));
+    }
+    transaction.journal_.remove();
+}
+
+Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
+    const CancellationShield shield;
+    Recovery recovery = Recovery::nothing;
+    for (const JournalRecord& record : read_journals(machine.paths, service)) {
+        const std::string what =
+            "'" + record.command + "' of " + record.started + " on '" + service.text() + "'";
+        std::vector<std::string> failures;
+        end_running_hook(machine, service, record);
+        if (record.committed) {
+            machine.progress.note("finishing the interrupted " + what);
+            failures = finish_all(machine, service, record);
+            recovery = Recovery::finished;
+        } else {
+            machine.progress.note("undoing the interrupted " + what);
+            failures = undo_in_reverse({machine, service, record.operation}, record);
+            recovery = Recovery::undone;
+        }
+        if (!failures.empty()) {
+            throw Error(ErrorKind::unfinished,
+                        "cannot recover " + what + ": " + join(failures, "; "),
+                        recover_command(service));
+        }
+        remove_journal(record.path);
+    }
+    return recovery;
+}
+
+}  // namespace drunner

@@ -1,0 +1,209 @@
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "host/file.hpp"
+#include "operation/image_choice.hpp"
+#include "operation/image_inspection.hpp"
+#include "operation/install_steps.hpp"
+#include "operation/operations.hpp"
+#include "operation/release_plan.hpp"
+#include "operation/service_containers.hpp"
+#include "operation/session.hpp"
+#include "operation/steps.hpp"
+
+namespace drunner {
+namespace {
+
+// Error(broken) or Error(volume_missing) where the update would build on something that is not
+// there.
+void require_updatable(Machine& machine, const Manifest& manifest) {
+    if (file_type(machine.paths.servicerunner(manifest.name)) != FileType::regular) {
+        throw Error(ErrorKind::broken,
+                    "'" + manifest.name.text() + "' has no servicerunner any more",
+                    "drunner recover " + manifest.name.text());
+    }
+    for (const ManagedVolume& volume : manifest.volumes) {
+        if (!machine.engine.find_volume(volume.name)) {
+            throw Error(ErrorKind::volume_missing,
+                        "volume '" + volume.name + "' of '" + manifest.name.text() +
+                            "' is missing; its data is not here",
+                        "drunner recover " + manifest.name.text() + " --empty");
+        }
+    }
+}
+
+bool same_extra_images(const std::vector<ExtraImage>& a, const std::vector<ExtraImage>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [](const ExtraImage& x, const ExtraImage& y) {
+                          return x.reference == y.reference && x.id == y.id;
+                      });
+}
+
+// The extra images as they stand now, for a main image that did not move: its declared list is the
+// current release's.
+bool extra_images_moved(Machine& machine, const Release& current, PullPolicy policy,
+                        std::vector<std::string>& pulled) {
+    bool moved = false;
+    for (const ExtraImage& extra : current.extra_images) {
+        const ImageChoice choice =
+            choose_image(machine, {ImageReference(extra.reference), policy, extra.id, pulled});
+        if (choice.pulled) {
+            remember(pulled, choice.image.id);
+        }
+        moved = moved || choice.image.id != extra.id;
+    }
+    return moved;
+}
+
+std::vector<std::string> differences(const Release& before, const Release& after) {
+    std::vector<std::string> changes;
+    if (before.reference != after.reference) {
+        changes.push_back("image reference '" + before.reference + "' -> '" + after.reference +
+                          "'");
+    }
+    if (before.image_id != after.image_id) {
+        changes.push_back("image " + before.image_id + " -> " + after.image_id);
+    }
+    if (!same_extra_images(before.extra_images, after.extra_images)) {
+        changes.emplace_back("extra images");
+    }
+    for (const auto& [path, hash] : after.script_hashes) {
+        const auto old = before.script_hashes.find(path);
+        if (old == before.script_hashes.end()) {
+            changes.push_back("script '" + path + "' is new");
+        } else if (old->second != hash) {
+            changes.push_back("script '" + path + "' changed");
+        }
+    }
+    for (const auto& [path, hash] : before.script_hashes) {
+        if (!after.script_hashes.contains(path)) {
+            changes.push_back("script '" + path + "' is gone");
+        }
+    }
+    return changes;
+}
+
+// The releases to keep are the current and the one before it.
+void drop_older_releases(const Machine& machine, Transaction& transaction, Manifest& manifest) {
+    std::erase_if(manifest.releases, [&](const Release& release) {
+        const bool keep = release.number == manifest.current || release.number == manifest.previous;
+        if (!keep) {
+            transaction.after_commit(removing_pin(release.number));
+            transaction.after_commit(
+                removing_path(machine.paths.release(manifest.name, release.number)));
+        }
+        return !keep;
+    });
+}
+
+}  // namespace
+
+UpdateResult update(Machine& machine, const ServiceName& name, const UpdateRequest& request) {
+    const ServiceSession session(machine, name);
+    const Catalog catalog(machine.paths);
+    Manifest manifest = catalog.load(name);
+    require_own_engine(machine, manifest);
+    require_updatable(machine, manifest);
+
+    const Release current = manifest.release();
+    const ImageReference reference =
+        request.image ? *request.image : ImageReference(current.reference);
+    const std::string word =
+        request.pull ? std::string(pull_policy_word(*request.pull)) : manifest.pull;
+    const PullPolicy policy = pull_policy_of(machine, word);
+    const bool new_reference = !reference.same_as(ImageReference(current.reference));
+    const std::vector<std::string> pulled_before = manifest.pulled;
+
+    const ImageChoice choice = choose_image(
+        machine, {reference, policy, new_reference ? "" : current.image_id, manifest.pulled});
+    if (choice.pulled) {
+        remember(manifest.pulled, choice.image.id);
+    }
+    const bool moved = choice.image.id != current.image_id ||
+                       extra_images_moved(machine, current, policy, manifest.pulled);
+    // What was pulled is kept also when the update fails: it is how a local build is told apart.
+    const bool word_changed = word != manifest.pull;
+    if (manifest.pulled != pulled_before || word_changed) {
+        manifest.pull = word;
+        catalog.save(manifest);
+    }
+    if (!moved && !new_reference) {
+        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}};
+    }
+
+    const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
+    Manifest next = manifest;
+    Release release =
+        plan_release(machine, inspected, reference, next_release_number(machine, name, &manifest),
+                     policy, &current, next.pulled);
+    VolumePlan volumes = plan_volumes(machine, name, manifest.installation, release.config.volumes,
+                                      manifest.volumes, false);
+    for (const ManagedVolume& volume : manifest.volumes) {
+        const bool declared =
+            std::any_of(volumes.all.begin(), volumes.all.end(),
+                        [&](const ManagedVolume& one) { return one.path == volume.path; });
+        if (!declared) {
+            machine.progress.note("volume '" + volume.name +
+                                  "' is not declared any more; it is kept");
+            volumes.all.push_back(volume);
+        }
+    }
+    if (!manifest.volumes.empty() && (release.uid != current.uid || release.gid != current.gid)) {
+        machine.progress.warning("the image's user changed; existing volumes keep their owner");
+    }
+    next.volumes = volumes.all;
+    next.previous = manifest.current;
+    next.current = release.number;
+    next.releases.push_back(release);
+    std::vector<std::string> volume_names;
+    for (const ManagedVolume& volume : manifest.volumes) {
+        volume_names.push_back(volume.name);
+    }
+    require_idle_of_strangers(machine, name, volume_names);
+
+    try {
+        transact(machine, name, "update", [&](Transaction& transaction) {
+            Journal& journal = transaction.journal();
+            const std::string snapshot =
+                machine.paths.service(name) + "/snapshot-" + transaction.id() + ".tar.zst";
+            transaction.perform(remember_containers(machine, name));
+            renew_temp_directory(machine, transaction, name);
+            transaction.perform(write_release(machine, next, release, inspected.files));
+            transaction.perform(pin_image(machine, name, release));
+            transaction.perform(
+                run_hook(machine, name, journal,
+                         {Hook::update_start, current.config.version, {}, "update"}));
+            if (!manifest.volumes.empty()) {
+                transaction.perform(snapshot_volumes(machine, manifest, snapshot));
+            }
+            drop_older_releases(machine, transaction, next);
+            transaction.perform(link_release(machine, name, release.number));
+            transaction.perform(write_manifest(machine, next));
+            for (const ManagedVolume& volume : volumes.to_make) {
+                transaction.perform(make_volume(machine, next, volume, transaction.id()));
+            }
+            if (!volumes.to_make.empty()) {
+                transaction.perform(
+                    fill_new_volumes(machine, release, volumes.to_make, transaction.id()));
+            }
+            transaction.perform(run_hook(machine, name, journal,
+                                         {Hook::update_end, release.config.version, {}, "update"}));
+            perform_selftest(machine, transaction, next, "update");
+            transaction.after_commit(settling_keep());
+            transaction.after_commit(removing_path(snapshot));
+        });
+    } catch (const Error& error) {
+        if (const auto unchanged = catalog.find(name);
+            unchanged && unchanged->current == manifest.current) {
+            Manifest remembered = *unchanged;
+            remember(remembered.failed_digests, release.image_id);
+            catalog.save(remembered);
+        }
+        const bool rolled_back = read_journals(machine.paths, name).empty();
+        throw error.within("cannot update '" + name.text() + "'" +
+                           (rolled_back ? ", it was rolled back" : ""));
+    }
+    return {Outcome::changed, next, differences(current, release)};
+}
+
+}  // namespace drunner

@@ -1,0 +1,141 @@
+#include "operation/volumes.hpp"
+
+#include <algorithm>
+
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "host/file.hpp"
+
+namespace drunner {
+namespace {
+
+std::string label_of(const Volume& volume, const char* key) {
+    const auto found = volume.labels.find(key);
+    return found == volume.labels.end() ? std::string() : found->second;
+}
+
+// Removes the probe however the proof ends.
+class Probe {
+  public:
+    explicit Probe(Engine& engine)
+        : engine_(engine),
+          volume_(
+              engine.create_volume("drunner-probe-" + random_id(), {{label::scratch, "probe"}})) {}
+    ~Probe() {
+        try {
+            engine_.remove_volume(volume_.name);
+        } catch (const Error&) {
+            // Labelled as scratch: `drunner clean` removes what is left of probes.
+        }
+    }
+    Probe(const Probe&) = delete;
+    Probe& operator=(const Probe&) = delete;
+
+    bool appears_here() const { return file_type(volume_.mountpoint) == FileType::directory; }
+
+  private:
+    Engine& engine_;
+    Volume volume_;
+};
+
+}  // namespace
+
+std::string VolumeAccess::directory(const Volume& volume) {
+    const std::string what = "cannot reach the data of volume '" + printable(volume.name) + "': ";
+    if (volume.driver != "local") {
+        throw Error(ErrorKind::system,
+                    what + "its driver is '" + printable(volume.driver) + "', not 'local'");
+    }
+    if (!volume.options.empty()) {
+        throw Error(ErrorKind::system, what + "it is mounted with options");
+    }
+    try {
+        prove_this_machine();
+    } catch (const Error& error) {
+        throw Error(error.kind(), what + error.what(), error.next());
+    }
+    if (file_type(volume.mountpoint) != FileType::directory) {
+        throw Error(ErrorKind::system, what + "'" + volume.mountpoint + "' is no directory");
+    }
+    return volume.mountpoint;
+}
+
+std::string VolumeAccess::directory(const std::string& name) {
+    const std::optional<Volume> volume = machine_.engine.find_volume(name);
+    if (!volume) {
+        throw Error(ErrorKind::volume_missing, "volume '" + name + "' is missing");
+    }
+    return directory(*volume);
+}
+
+void VolumeAccess::prove_this_machine() {
+    if (proven_) {
+        return;
+    }
+    if (machine_.engine.info().user_namespaces) {
+        throw Error(ErrorKind::system, "the engine maps users (userns-remap)");
+    }
+    if (!Probe(machine_.engine).appears_here()) {
+        throw Error(ErrorKind::system, "the engine's volumes are not on this machine");
+    }
+    proven_ = true;
+}
+
+VolumePlan plan_volumes(Machine& machine, const ServiceName& service,
+                        const std::string& installation, const std::vector<std::string>& paths,
+                        const std::vector<ManagedVolume>& known, bool remake_missing) {
+    VolumePlan plan;
+    for (const std::string& path : paths) {
+        ManagedVolume managed{path, volume_name(service, path), false};
+        const auto recorded = std::find_if(
+            known.begin(), known.end(), [&](const ManagedVolume& one) { return one.path == path; });
+        const std::optional<Volume> existing = machine.engine.find_volume(managed.name);
+        if (!existing) {
+            if (recorded != known.end() && !remake_missing) {
+                throw Error(ErrorKind::volume_missing,
+                            "volume '" + managed.name + "' of '" + service.text() +
+                                "' is missing; its data is not here",
+                            "drunner recover " + service.text() + " --empty");
+            }
+            plan.to_make.push_back(managed);
+        } else if (recorded != known.end()) {
+            managed.adopted = recorded->adopted;
+        } else {
+            const std::string owner = label_of(*existing, label::service);
+            const std::string made_by = label_of(*existing, label::installation);
+            if (!owner.empty() && (owner != service.text() || made_by != installation)) {
+                throw Error(
+                    ErrorKind::volume_foreign,
+                    "volume '" + managed.name + "' belongs to " +
+                        (owner != service.text() ? "service '" + printable(owner) + "'"
+                                                 : std::string("another drunner installation")),
+                    "drunner install IMAGE OTHERNAME");
+            }
+            managed.adopted = owner.empty();
+            machine.progress.note("volume '" + managed.name + "' exists and is used as it is");
+        }
+        plan.all.push_back(managed);
+    }
+    return plan;
+}
+
+std::string staging_directory(const std::string& data, std::string_view operation) {
+    return parent_of(data) + "/drunner-" + std::string(operation);
+}
+
+std::string installation_id(const Machine& machine) {
+    const std::string path = machine.paths.installation_id();
+    if (!exists(path)) {
+        make_directories(machine.paths.state());
+        try {
+            create_file(path, random_id());
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::file_exists) {
+                throw;
+            }
+        }
+    }
+    return std::string(trim(read_file(path)));
+}
+
+}  // namespace drunner
