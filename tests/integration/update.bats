@@ -151,17 +151,6 @@ publish_second() {
     refused nosuch drunner update nosuch
 }
 
-@test "update --all takes every service, and is 3 where none changed" {
-    expect 0 drunner install dtest one
-    expect 0 drunner install helloworld two
-    expect 3 drunner update --all
-    "$DOCKER" tag dtest-2 dtest
-    expect 0 drunner update --all
-    expect 0 one version
-    equals 2 "$output"
-    expect 3 drunner update one two
-}
-
 @test "a recorded volume that is gone is named, never made anew" {
     expect 0 drunner install dtest
     "$DOCKER" rm --force drunner-keep-dtest >/dev/null

@@ -104,16 +104,22 @@ world_build() { # DIRECTORY TAG [ARGUMENTS...]
         --build-arg "BASE_IMAGE=$BASE_IMAGE" "$@" --tag "$tag" "$directory" >/dev/null
 }
 
-# Each under its directory's name, and the next version of the two that an update is tried with.
+# Each under its directory's name, and the next version of the two that an update is tried with. All
+# at once: a build mostly waits for the engine.
 world_build_images() {
-    local directory
+    local directory pid pids=()
     DOCKER=$DOCKER "$ROOT/scripts/base-image" "$BASE_IMAGE" >/dev/null
     for directory in "$ROOT"/services/*/ "$ROOT"/tests/services/*/; do
-        [[ -f $directory/Dockerfile ]] || continue
-        world_build "$directory" "$(basename "$directory")"
+        world_build "$directory" "$(basename "$directory")" &
+        pids+=($!)
     done
-    world_build "$ROOT/services/dtest" dtest-2 --build-arg VERSION=2
-    world_build "$ROOT/tests/services/longrunner" longrunner-2 --build-arg VERSION=2
+    world_build "$ROOT/services/dtest" dtest-2 --build-arg VERSION=2 &
+    pids+=($!)
+    world_build "$ROOT/tests/services/longrunner" longrunner-2 --build-arg VERSION=2 &
+    pids+=($!)
+    for pid in "${pids[@]}"; do
+        wait "$pid" || world_fail "an image cannot be built" || return 1
+    done
 }
 
 world_start() {
