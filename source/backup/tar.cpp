@@ -375,6 +375,11 @@ std::string encode_tar_header(const TarEntry& entry) {
     put_number(block, minor_field, entry.device_minor);
     put_checksum(block);
     records += attribute_records(entry);
+    if (records.size() > pax_limit) {
+        throw Error(ErrorKind::system,
+                    fmt::format("'{}' has more than {} of extended attributes",
+                                printable(entry.path), human_size(pax_limit)));
+    }
     std::string blocks = records.empty() ? std::string() : pax_blocks(std::move(records));
     return blocks.append(block).append(map);
 }
