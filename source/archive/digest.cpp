@@ -13,6 +13,25 @@
 #include "host/file.hpp"
 
 namespace drunner {
+namespace {
+
+std::string finish(EVP_MD_CTX* context) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned size = 0;
+    if (EVP_DigestFinal_ex(context, digest.data(), &size) != 1) {
+        throw Error(ErrorKind::system, "cannot finish SHA-256");
+    }
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    text.reserve(std::size_t{2} * size);
+    for (unsigned i = 0; i < size; ++i) {
+        text += digits[digest[i] >> 4U];
+        text += digits[digest[i] & 15U];
+    }
+    return text;
+}
+
+}  // namespace
 
 struct Sha256::State {
     EVP_MD_CTX* context = EVP_MD_CTX_new();
@@ -39,21 +58,15 @@ void Sha256::update(Bytes bytes) {
     }
 }
 
-std::string Sha256::hex() {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    if (EVP_DigestFinal_ex(state_->context, digest.data(), &size) != 1) {
-        throw Error(ErrorKind::system, "cannot finish SHA-256");
+std::string Sha256::hex_so_far() const {
+    State copy;
+    if (EVP_MD_CTX_copy_ex(copy.context, state_->context) != 1) {
+        throw Error(ErrorKind::system, "cannot copy SHA-256");
     }
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    text.reserve(std::size_t{2} * size);
-    for (unsigned i = 0; i < size; ++i) {
-        text += digits[digest[i] >> 4U];
-        text += digits[digest[i] & 15U];
-    }
-    return text;
+    return finish(copy.context);
 }
+
+std::string Sha256::hex() { return finish(state_->context); }
 
 std::string sha256_hex(Bytes bytes) {
     Sha256 digest;

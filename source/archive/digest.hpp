@@ -16,6 +16,8 @@ class Sha256 {
     Sha256& operator=(Sha256&&) noexcept;
 
     void update(Bytes bytes);
+    // The digest of what came until now, as hex() gives it; more may follow.
+    std::string hex_so_far() const;
     // 64 lower-case hexadecimal digits; the object takes nothing more afterwards.
     std::string hex();
 

@@ -37,12 +37,15 @@ struct BackupHeader {
     std::vector<BackupVolume> volumes;
     std::map<std::string, std::string> settings;
     std::vector<std::string> secrets_left_out;
+    // fnmatch patterns of what is left out below each volume: one that begins with '/' is matched
+    // with the path in the container, others with the path below the volume and with the name.
     std::vector<std::string> excludes;
 };
 
 struct BackupKey {
     Secret password;                      // age scrypt recipient
     std::vector<std::string> recipients;  // age1...
+    int work_factor = 18;                 // log2 of the password's cost; tests lower it
     bool empty() const { return password.empty() && recipients.empty(); }
 };
 
@@ -56,15 +59,15 @@ struct BackupJob {
 };
 
 struct BackupResult {
-    std::uint64_t files = 0;
-    std::uint64_t original_bytes = 0;
+    std::uint64_t files = 0;           // regular ones
+    std::uint64_t original_bytes = 0;  // of their content, without holes
     std::uint64_t written_bytes = 0;
     std::string sha256;                 // of every byte written
     std::vector<std::string> vanished;  // files that went or grew while they were read
     std::vector<std::string> skipped;   // sockets
 };
 
-// Writes the backup to the sink. Throws whatever the sink throws, Error(system) for a file that
+// Writes the backup to the sink, which is called by the caller's thread. Throws whatever the sink throws, Error(system) for a file that
 // cannot be read, Error(in_use) for one that shrank three times, Error(interrupted).
 BackupResult write_backup(const BackupJob& job, const ByteSink& sink, Progress& progress);
 
@@ -88,6 +91,7 @@ struct RestoreTargets {
     std::string scripts_directory;               // empty: skipped
 };
 
+// Of all members, also those that no target takes; counted as in BackupResult.
 struct RestoreResult {
     std::uint64_t files = 0;
     std::uint64_t original_bytes = 0;
@@ -112,7 +116,7 @@ class BackupReader {
         std::string name;
         std::uint64_t size = 0;
         unsigned mode = 0;
-        std::string type;  // file dir link hardlink fifo
+        std::string type;  // file dir link hardlink fifo device
     };
     virtual RestoreResult verify(const std::function<void(const Member&)>& member,
                                  Progress& progress) = 0;

@@ -22,7 +22,7 @@
 #include "engine/rest_engine.hpp"
 #include "fakes/tar.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -892,4 +892,4 @@ bool FakeEngine::remove_network(std::string_view network) {
     });
 }
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

@@ -15,7 +15,7 @@
 #include "fakes/fake_image.hpp"
 #include "fakes/fake_registry.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 // What a container's program does when it is started.
 struct FakeProgram {
@@ -150,4 +150,4 @@ class FakeEngine : public Engine {
     unsigned counter_ = 0;
 };
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 std::string fake_digest(std::string_view text) {
     std::string digest = "sha256:";
@@ -42,4 +42,4 @@ std::string fake_image_id(const FakeImage& image) {
     return fake_digest(text);
 }
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

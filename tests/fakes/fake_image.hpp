@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 struct FakeFile {
     enum class Type { regular, directory, symlink };
@@ -45,4 +45,4 @@ std::string fake_digest(std::string_view text);
 // Equal images have equal ids.
 std::string fake_image_id(const FakeImage& image);
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

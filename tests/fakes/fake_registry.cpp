@@ -1,6 +1,6 @@
 #include "fakes/fake_registry.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 namespace {
 
 using Verdict = ManifestAnswer::Verdict;
@@ -72,4 +72,4 @@ RegistryAuth FakeRegistry::credentials(const ImageReference&) {
     return {};
 }
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

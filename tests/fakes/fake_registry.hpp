@@ -10,7 +10,7 @@
 #include "engine/registry.hpp"
 #include "fakes/fake_image.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 struct PublishedImage {
     FakeImage image;
@@ -50,4 +50,4 @@ class FakeRegistry : public Registry {
     std::vector<std::string> asked_;
 };
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

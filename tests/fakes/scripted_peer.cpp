@@ -16,7 +16,7 @@
 
 #include "core/text.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 namespace {
 
 constexpr int tick_ms = 10;
@@ -200,4 +200,4 @@ void ScriptedPeer::serve(int fd, unsigned number) {
     }
 }
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 struct PeerRequest {
     std::string method;
@@ -70,4 +70,4 @@ class ScriptedPeer {
     std::thread accepting_;
 };
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

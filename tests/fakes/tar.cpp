@@ -9,7 +9,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 namespace {
 
 struct ArchiveDeleter {
@@ -121,4 +121,4 @@ FakeFiles unpacked(const std::string& tar) {
     return files;
 }
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

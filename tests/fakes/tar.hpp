@@ -6,7 +6,7 @@
 
 #include "fakes/fake_image.hpp"
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 // Tars as the archive endpoints speak them, in memory. Names are relative.
 std::string packed(const FakeFiles& files);
@@ -21,4 +21,4 @@ FakeFiles unpacked(const std::string& tar);
 // "/a//b/." -> "/a/b".
 std::string normalised(std::string_view path);
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

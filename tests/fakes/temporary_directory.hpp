@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace drunner::fakes {
+namespace drunner::test {
 
 // A new directory, 0700, that goes with this object.
 class TemporaryDirectory {
@@ -29,4 +29,4 @@ class TemporaryDirectory {
     std::string path_;
 };
 
-}  // namespace drunner::fakes
+}  // namespace drunner::test

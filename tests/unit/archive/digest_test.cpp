@@ -22,6 +22,7 @@ TEST_CASE("SHA-256 of parts is that of the whole") {
     digest.update({});
     Sha256 moved(std::move(digest));
     moved.update(as_bytes("bc"));
+    CHECK(moved.hex_so_far() == sha256_hex(as_bytes("abc")));
     CHECK(moved.hex() == sha256_hex(as_bytes("abc")));
 }
 

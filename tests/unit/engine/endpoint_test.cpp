@@ -11,7 +11,7 @@
 #include "fakes/temporary_directory.hpp"
 
 using namespace drunner;
-using drunner::fakes::TemporaryDirectory;
+using drunner::test::TemporaryDirectory;
 
 namespace {
 

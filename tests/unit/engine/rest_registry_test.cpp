@@ -16,7 +16,7 @@
 #include "fakes/temporary_directory.hpp"
 
 using namespace drunner;
-using namespace drunner::fakes;
+using namespace drunner::test;
 using std::chrono::milliseconds;
 using Verdict = ManifestAnswer::Verdict;
 

@@ -1,0 +1,125 @@
+#include "backup/backup_header.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "core/text.hpp"
+
+namespace drunner {
+namespace {
+
+using nlohmann::json;
+
+json parse(std::string_view text, std::string_view member) {
+    json document = json::parse(text, nullptr, false);
+    if (!document.is_object()) {
+        throw Error(ErrorKind::archive_damaged,
+                    fmt::format("the backup is damaged: '{}' is no JSON object", member));
+    }
+    return document;
+}
+
+// Runs a reading of the document; what nlohmann throws there is damage.
+template <class Read>
+auto reading(std::string_view member, const Read& read) {
+    try {
+        return read();
+    } catch (const json::exception& error) {
+        throw Error(ErrorKind::archive_damaged, fmt::format("the backup is damaged: '{}': {}",
+                                                            member, printable(error.what())));
+    }
+}
+
+// Names that are no UTF-8 cannot stand in JSON as they are.
+std::string dump(const json& document) {
+    return document.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string volume_member(std::size_t index) { return fmt::format("volumes/{}", index + 1); }
+
+std::string to_json(const BackupHeader& header) {
+    json volumes = json::array();
+    for (std::size_t i = 0; i < header.volumes.size(); ++i) {
+        const BackupVolume& volume = header.volumes[i];
+        volumes.push_back({{"path", volume.path},
+                           {"name", volume.name},
+                           {"driver", volume.driver},
+                           {"labels", volume.labels},
+                           {"options", volume.options},
+                           {"member", volume_member(i)}});
+    }
+    return dump({{"format", backup_format},
+                 {"minimum_reader", backup_minimum_reader},
+                 {"drunner_version", header.drunner_version},
+                 {"created_at", header.created_at},
+                 {"service", header.service},
+                 {"image",
+                  {{"reference", header.image_reference},
+                   {"digest", header.image_digest},
+                   {"id", header.image_id}}},
+                 {"volumes", volumes},
+                 {"settings", header.settings},
+                 {"secrets_left_out", header.secrets_left_out},
+                 {"excludes", header.excludes}});
+}
+
+BackupHeader backup_header_from_json(std::string_view text) {
+    const json document = parse(text, header_member);
+    return reading(header_member, [&] {
+        const int minimum = document.at("minimum_reader").get<int>();
+        if (minimum > backup_format) {
+            throw Error(
+                ErrorKind::archive_refused,
+                fmt::format("the backup has format {}, which needs a drunner that reads format {}; "
+                            "this one reads up to format {}",
+                            document.at("format").get<int>(), minimum, backup_format),
+                "install a newer drunner");
+        }
+        BackupHeader header;
+        document.at("drunner_version").get_to(header.drunner_version);
+        document.at("created_at").get_to(header.created_at);
+        document.at("service").get_to(header.service);
+        const json& image = document.at("image");
+        image.at("reference").get_to(header.image_reference);
+        image.at("digest").get_to(header.image_digest);
+        image.at("id").get_to(header.image_id);
+        for (const json& entry : document.at("volumes")) {
+            BackupVolume volume;
+            entry.at("path").get_to(volume.path);
+            entry.at("name").get_to(volume.name);
+            entry.at("driver").get_to(volume.driver);
+            entry.at("labels").get_to(volume.labels);
+            entry.at("options").get_to(volume.options);
+            header.volumes.push_back(std::move(volume));
+            if (entry.at("member") != volume_member(header.volumes.size() - 1)) {
+                throw Error(ErrorKind::archive_damaged,
+                            "the backup is damaged: a volume has another member's name");
+            }
+        }
+        document.at("settings").get_to(header.settings);
+        document.at("secrets_left_out").get_to(header.secrets_left_out);
+        document.at("excludes").get_to(header.excludes);
+        return header;
+    });
+}
+
+std::string to_json(const BackupClosing& closing) {
+    return dump({{"members", closing.members},
+                 {"content_bytes", closing.content_bytes},
+                 {"headers_sha256", closing.headers_sha256}});
+}
+
+BackupClosing backup_closing_from_json(std::string_view text) {
+    const json document = parse(text, closing_member);
+    return reading(closing_member, [&] {
+        return BackupClosing{document.at("members").get<std::uint64_t>(),
+                             document.at("content_bytes").get<std::uint64_t>(),
+                             document.at("headers_sha256").get<std::string>()};
+    });
+}
+
+}  // namespace drunner

@@ -1,0 +1,438 @@
+#include "backup/tree_writer.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "backup/member_reader.hpp"
+#include "core/error.hpp"
+#include "core/text.hpp"
+#include "host/file.hpp"
+
+namespace drunner {
+namespace {
+
+// More threads gain nothing; each has its own directories, because two in one wait for each other.
+constexpr std::size_t writers = 2;
+// What waits for a thread, in bytes and in number (each may hold a directory open).
+constexpr std::size_t queue_bytes = std::size_t{4} << 20U;
+constexpr std::size_t queue_length = 128;
+// Larger files are written as they come.
+constexpr std::uint64_t queued_file_limit = std::uint64_t{1} << 20U;
+constexpr std::size_t open_levels = 64;
+constexpr std::size_t pending_links = 128;
+constexpr std::size_t most_warnings = 20;
+
+using Directory = std::shared_ptr<const FileDescriptor>;
+
+Error cannot_write(const std::string& path, int error_number) {
+    return system_error(fmt::format("cannot write '{}'", printable(path)), error_number);
+}
+
+Error twice(const std::string& path) {
+    return Error(ErrorKind::archive_damaged,
+                 fmt::format("the backup is damaged: '{}' is there twice", printable(path)));
+}
+
+void require_created(int result, const std::string& path) {
+    if (result < 0) {
+        throw errno == EEXIST ? twice(path) : cannot_write(path, errno);
+    }
+}
+
+void require(int result, const std::string& path) {
+    if (result != 0) {
+        throw cannot_write(path, errno);
+    }
+}
+
+std::array<timespec, 2> times_of(const TarEntry& entry) {
+    timespec time{};
+    time.tv_sec = entry.mtime_seconds;
+    time.tv_nsec = static_cast<long>(entry.mtime_nanoseconds);
+    return {time, time};
+}
+
+void write_at(int fd, Bytes bytes, std::uint64_t offset, const std::string& path) {
+    while (!bytes.empty()) {
+        const ssize_t written = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (written < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            throw cannot_write(path, errno);
+        }
+        bytes = bytes.subspan(static_cast<std::size_t>(written));
+        offset += static_cast<std::uint64_t>(written);
+    }
+}
+
+// Opens a directory below `root` that may have any depth; no part of its path may be a link.
+FileDescriptor open_beneath(int root, std::string_view path, const std::string& shown) {
+    constexpr std::size_t most_at_once = 4000;
+    FileDescriptor directory(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.valid()) {
+        throw cannot_write(shown, errno);
+    }
+    while (!path.empty()) {
+        std::size_t end = path.size();
+        if (end > most_at_once) {
+            end = path.rfind('/', most_at_once);
+        }
+        const std::string part(path.substr(0, end));
+        path.remove_prefix(std::min(end + 1, path.size()));
+        open_how how{};
+        how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+        how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+        FileDescriptor next(static_cast<int>(
+            syscall(SYS_openat2, directory.get(), part.c_str(), &how, sizeof how)));
+        if (!next.valid()) {
+            throw Error(ErrorKind::archive_damaged,
+                        fmt::format("the backup is damaged: '{}' links to what is not there",
+                                    printable(shown)));
+        }
+        directory = std::move(next);
+    }
+    return directory;
+}
+
+// Sets owner, mode, attributes and times. Chown clears set-id bits and capabilities, so it comes
+// first; an access ACL sets the group's bits as the mode has them.
+class Attributes {
+  public:
+    void apply(int fd, const TarEntry& entry) {
+        require(fchown(fd, entry.uid, entry.gid), entry.path);
+        require(fchmod(fd, entry.mode), entry.path);
+        for (const auto& [name, value] : entry.attributes) {
+            note(fsetxattr(fd, name.c_str(), value.data(), value.size(), 0), name, entry);
+        }
+        require(futimens(fd, times_of(entry).data()), entry.path);
+    }
+
+    // For what cannot be opened.
+    void apply(const Directory& directory, const std::string& name, const TarEntry& entry) {
+        const int fd = directory->get();
+        require(fchownat(fd, name.c_str(), entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW), entry.path);
+        if (entry.type != TarType::symlink) {
+            require(fchmodat(fd, name.c_str(), entry.mode, 0), entry.path);
+        }
+        const std::string path = fmt::format("/proc/self/fd/{}/{}", fd, name);
+        for (const auto& [key, value] : entry.attributes) {
+            note(lsetxattr(path.c_str(), key.c_str(), value.data(), value.size(), 0), key, entry);
+        }
+        require(utimensat(fd, name.c_str(), times_of(entry).data(), AT_SYMLINK_NOFOLLOW),
+                entry.path);
+    }
+
+    std::vector<std::string> warnings;
+
+  private:
+    void note(int result, const std::string& name, const TarEntry& entry) {
+        if (result == 0) {
+            return;
+        }
+        if (errno != ENOTSUP && errno != EPERM) {
+            throw cannot_write(entry.path, errno);
+        }
+        const std::lock_guard lock(mutex_);
+        if (warnings.size() < most_warnings) {
+            warnings.push_back(fmt::format("this file system does not keep '{}' of '{}'",
+                                           printable(name), printable(entry.path)));
+        }
+    }
+
+    std::mutex mutex_;
+};
+
+struct Task {
+    Directory directory;
+    std::string name;  // empty: the directory is complete
+    TarEntry entry;
+    GrowingBuffer content;
+};
+
+FileDescriptor create_file_in(const Directory& directory, const std::string& name,
+                              const std::string& path) {
+    FileDescriptor fd(openat(directory->get(), name.c_str(),
+                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    require_created(fd.get(), path);
+    return fd;
+}
+
+// One thread and what waits for it.
+class Writer {
+  public:
+    explicit Writer(Attributes& attributes) : attributes_(attributes), thread_([this] { run(); }) {}
+
+    ~Writer() {
+        {
+            const std::lock_guard lock(mutex_);
+            stopped_ = true;
+        }
+        changed_.notify_all();
+        thread_.join();
+    }
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+
+    void push(Task task) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] {
+            return failure_ || (tasks_.size() < queue_length && bytes_ < queue_bytes);
+        });
+        rethrow();
+        bytes_ += task.content.size();
+        tasks_.push_back(std::move(task));
+        lock.unlock();
+        changed_.notify_all();
+    }
+
+    void drain() {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return failure_ || (tasks_.empty() && !working_); });
+        rethrow();
+    }
+
+  private:
+    void rethrow() const {
+        if (failure_) {
+            std::rethrow_exception(failure_);
+        }
+    }
+
+    void run() {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [this] { return stopped_ || !tasks_.empty(); });
+            if (stopped_) {
+                return;
+            }
+            Task task = std::move(tasks_.front());
+            tasks_.pop_front();
+            bytes_ -= task.content.size();
+            working_ = true;
+            lock.unlock();
+            std::exception_ptr failure;
+            try {
+                perform(task);
+            } catch (...) {
+                failure = std::current_exception();
+            }
+            lock.lock();
+            working_ = false;
+            if (failure) {
+                failure_ = failure;
+                tasks_.clear();
+            }
+            changed_.notify_all();
+            if (failure) {
+                return;
+            }
+        }
+    }
+
+    void perform(const Task& task) {
+        const TarEntry& entry = task.entry;
+        if (task.name.empty()) {
+            attributes_.apply(task.directory->get(), entry);
+        } else if (entry.type == TarType::symlink) {
+            require_created(
+                symlinkat(entry.target.c_str(), task.directory->get(), task.name.c_str()),
+                entry.path);
+            attributes_.apply(task.directory, task.name, entry);
+        } else if (entry.type == TarType::fifo) {
+            require_created(mkfifoat(task.directory->get(), task.name.c_str(), 0600), entry.path);
+            attributes_.apply(task.directory, task.name, entry);
+        } else {
+            const FileDescriptor fd = create_file_in(task.directory, task.name, entry.path);
+            write_at(fd.get(), task.content.bytes(), 0, entry.path);
+            attributes_.apply(fd.get(), entry);
+        }
+    }
+
+    Attributes& attributes_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Task> tasks_;
+    std::size_t bytes_ = 0;
+    bool working_ = false;
+    bool stopped_ = false;
+    std::exception_ptr failure_;
+    std::thread thread_;
+};
+
+}  // namespace
+
+struct TreeWriter::State {
+    struct Level {
+        Directory directory;  // empty while it is closed to save it
+        TarEntry entry;
+        dev_t device = 0;
+        ino_t inode = 0;
+        std::size_t writer = 0;
+    };
+    struct Link {
+        std::string target;
+        Directory directory;
+        std::string name;
+        std::string shown;
+    };
+
+    Attributes attributes;
+    std::array<std::unique_ptr<Writer>, writers> threads;
+    FileDescriptor root;
+    std::vector<Level> levels;
+    std::vector<Link> links;
+    std::size_t directories = 0;
+
+    Writer& writer() { return *threads[levels.back().writer]; }
+
+    void push_level(FileDescriptor fd, TarEntry entry) {
+        struct stat status {};
+        require(fstat(fd.get(), &status), entry.path);
+        if (levels.size() >= open_levels) {
+            levels[levels.size() - open_levels].directory.reset();
+        }
+        levels.push_back({std::make_shared<const FileDescriptor>(std::move(fd)), std::move(entry),
+                          status.st_dev, status.st_ino, directories++ % writers});
+    }
+
+    void drain() {
+        for (const auto& thread : threads) {
+            thread->drain();
+        }
+    }
+
+    // Links need what they link to, which may still be waiting for a thread.
+    void make_links() {
+        drain();
+        for (const Link& link : links) {
+            const std::size_t slash = link.target.rfind('/');
+            const bool nested = slash != std::string::npos;
+            const FileDescriptor parent = open_beneath(
+                root.get(), nested ? std::string_view(link.target).substr(0, slash) : "",
+                link.shown);
+            const std::string name = nested ? link.target.substr(slash + 1) : link.target;
+            if (linkat(parent.get(), name.c_str(), link.directory->get(), link.name.c_str(), 0) !=
+                0) {
+                if (errno == ENOENT || errno == EPERM) {
+                    throw Error(ErrorKind::archive_damaged,
+                                fmt::format("the backup is damaged: '{}' links to what is not there",
+                                            printable(link.shown)));
+                }
+                throw errno == EEXIST ? twice(link.shown) : cannot_write(link.shown, errno);
+            }
+        }
+        links.clear();
+    }
+};
+
+TreeWriter::TreeWriter(const std::string& directory, TarEntry root)
+    : state_(std::make_unique<State>()) {
+    state_->root.reset(
+        open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    FileDescriptor fd(fcntl(state_->root.get(), F_DUPFD_CLOEXEC, 0));
+    if (!state_->root.valid() || !fd.valid()) {
+        throw cannot_write(directory, errno);
+    }
+    for (auto& thread : state_->threads) {
+        thread = std::make_unique<Writer>(state_->attributes);
+    }
+    state_->push_level(std::move(fd), std::move(root));
+}
+
+TreeWriter::~TreeWriter() = default;
+
+void TreeWriter::open_directory(const std::string& name, TarEntry entry) {
+    const int parent = state_->levels.back().directory->get();
+    require_created(mkdirat(parent, name.c_str(), 0700), entry.path);
+    FileDescriptor fd(
+        openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd.valid()) {
+        throw cannot_write(entry.path, errno);
+    }
+    state_->push_level(std::move(fd), std::move(entry));
+}
+
+void TreeWriter::close_directory() {
+    if (!state_->links.empty()) {
+        state_->make_links();
+    }
+    State::Level level = std::move(state_->levels.back());
+    state_->levels.pop_back();
+    if (!state_->levels.empty() && !state_->levels.back().directory) {
+        State::Level& parent = state_->levels.back();
+        FileDescriptor fd(
+            openat(level.directory->get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        struct stat status {};
+        if (!fd.valid() || fstat(fd.get(), &status) != 0) {
+            throw cannot_write(parent.entry.path, errno);
+        }
+        if (status.st_dev != parent.device || status.st_ino != parent.inode) {
+            throw Error(ErrorKind::in_use, fmt::format("'{}' was moved while it was written",
+                                                       printable(level.entry.path)));
+        }
+        parent.directory = std::make_shared<const FileDescriptor>(std::move(fd));
+    }
+    // Behind all files of the directory, which the same thread writes.
+    state_->threads[level.writer]->push(
+        Task{std::move(level.directory), {}, std::move(level.entry), {}});
+}
+
+void TreeWriter::add(const std::string& name, TarEntry entry, TarReader& reader) {
+    const Directory& directory = state_->levels.back().directory;
+    if (entry.type == TarType::file && (entry.sparse || entry.size > queued_file_limit)) {
+        const FileDescriptor fd = create_file_in(directory, name, entry.path);
+        for (auto part = reader.content(); !part.bytes.empty(); part = reader.content()) {
+            write_at(fd.get(), part.bytes, part.offset, entry.path);
+        }
+        if (entry.sparse) {
+            require(ftruncate(fd.get(), static_cast<off_t>(entry.size)), entry.path);
+        }
+        state_->attributes.apply(fd.get(), entry);
+        return;
+    }
+    Task task{directory, name, std::move(entry), {}};
+    task.content.reserve(task.entry.type == TarType::file ? task.entry.size : 0);
+    for (auto part = reader.content(); !part.bytes.empty(); part = reader.content()) {
+        task.content.append(part.bytes);
+    }
+    state_->writer().push(std::move(task));
+}
+
+void TreeWriter::add_hard_link(const std::string& name, const std::string& target) {
+    const State::Level& level = state_->levels.back();
+    state_->links.push_back({target, level.directory, name, level.entry.path + "/" + name});
+    if (state_->links.size() >= pending_links) {
+        state_->make_links();
+    }
+}
+
+void TreeWriter::finish() {
+    while (!state_->levels.empty()) {
+        close_directory();
+    }
+    state_->drain();
+    require(syncfs(state_->root.get()), "the restored files");
+}
+
+const std::vector<std::string>& TreeWriter::warnings() const {
+    return state_->attributes.warnings;
+}
+
+}  // namespace drunner
