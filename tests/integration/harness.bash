@@ -13,7 +13,9 @@ setup() {
     bats_require_minimum_version 1.5.0
     export DRUNNER_PREFIX=$BATS_TEST_TMPDIR/p
     mkdir -p "$DRUNNER_PREFIX/usr/local/bin" "$BATS_TEST_TMPDIR/work"
-    PATH=$DRUNNER_PREFIX/usr/local/bin:$PATH
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    ln -s "$DRUNNER_BINARY" "$BATS_TEST_TMPDIR/bin/drunner"
+    PATH=$BATS_TEST_TMPDIR/bin:$DRUNNER_PREFIX/usr/local/bin:$PATH
     # dtest, the witness, writes its calls down and fails where it is told to.
     mkdir -p "$DRUNNER_PREFIX/etc/drunner"
     printf 'HOOKENV="DTEST_CALLS DTEST_FAIL"\n' >"$DRUNNER_PREFIX/etc/drunner/config.sh"
@@ -44,10 +46,6 @@ teardown() {
 }
 
 # ---- the command line ----------------------------------------------------------------------------
-
-drunner() {
-    "$DRUNNER_BINARY" "$@"
-}
 
 # Runs drunner (or, with a word that is a launcher, that) and demands an exit code. Afterwards
 # $output is its stdout and $stderr its stderr.
@@ -200,8 +198,9 @@ files_state() {
 
 engine_state() {
     local volume
-    "$DOCKER" --host "$ENGINE" ps --all --no-trunc \
-        --format '{{.Names}}|{{.Image}}|{{.State}}|{{.Labels}}' | sort
+    "$DOCKER" --host "$ENGINE" ps --all --quiet |
+        xargs -r "$DOCKER" --host "$ENGINE" inspect \
+            --format '{{.Name}}|{{.Config.Image}}|{{.State.Status}}|{{json .Config.Labels}}' | sort
     "$DOCKER" --host "$ENGINE" network ls --format '{{.Name}}' | sort
     for volume in $("$DOCKER" --host "$ENGINE" volume ls --quiet | sort); do
         "$DOCKER" --host "$ENGINE" volume inspect --format '{{.Name}}|{{json .Labels}}' "$volume"
@@ -228,12 +227,12 @@ engine_objects() {
 sweep() {
     "$DOCKER" ps --all --quiet | xargs -r "$DOCKER" rm --force --volumes >/dev/null 2>&1 || true
     "$DOCKER" volume ls --quiet | xargs -r "$DOCKER" volume rm --force >/dev/null 2>&1 || true
-    comm -13 <(cut -d' ' -f1 <<<"$TAGS_BEFORE") <(tags | cut -d' ' -f1) |
-        xargs -r "$DOCKER" rmi --force >/dev/null 2>&1 || true
     local tag id
     while read -r tag id; do
         [[ $(image_id "$tag" 2>/dev/null) == "$id" ]] || "$DOCKER" tag "$id" "$tag"
     done <<<"$TAGS_BEFORE"
+    comm -13 <(cut -d' ' -f1 <<<"$TAGS_BEFORE") <(tags | cut -d' ' -f1) |
+        xargs -r "$DOCKER" rmi --force >/dev/null 2>&1 || true
 }
 
 containers_of() { # SERVICE

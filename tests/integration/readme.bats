@@ -12,8 +12,6 @@ tour() {
 
 @test "the tour of README.md works" {
     local line count=0
-    ln -s "$DRUNNER_BINARY" "$DRUNNER_PREFIX/usr/local/bin/drunner"
-    unset -f drunner
     tour >lines
     while IFS= read -r line; do
         [[ -n $line ]] || continue

@@ -78,22 +78,22 @@ load harness
 
 @test "what is not a backup, or is damaged, is refused and leaves nothing" {
     echo "not a backup" >text
-    refused "not a backup|text" drunner restore text copy
+    refused "no backup" drunner restore text copy
     : >empty
-    refused "empty" drunner restore empty copy
+    refused "backup" drunner restore empty copy
     refused "nosuch" drunner restore nosuch copy
     tar -cf - text | zstd -q >other.tar.zst
-    refused "other" drunner restore other.tar.zst copy
+    refused "backup" drunner restore other.tar.zst copy
     expect 0 drunner install dtest
     fill_dtest dtest
     expect 0 drunner backup dtest b
     local size
     size=$(stat -c %s b)
     head -c $((size / 2)) b >half
-    refused "half" drunner restore half copy
+    refused "backup|truncated|ends" drunner restore half copy
     cp b flipped
     printf '\377\377\377\377' | dd of=flipped bs=1 seek=$((size / 2)) conv=notrunc status=none
-    refused "flipped" drunner restore flipped copy
+    refused "backup|damaged" drunner restore flipped copy
 }
 
 @test "an image that is gone is said, and --image decides" {

@@ -97,11 +97,13 @@ YAML
     world_fail "the private registry does not start"
 }
 
+# The second tag keeps the image where a test moves the first one.
 world_build() { # DIRECTORY TAG [ARGUMENTS...]
     local directory=$1 tag=$2
     shift 2
     DOCKER_BUILDKIT=0 "$DOCKER" build --quiet --force-rm \
-        --build-arg "BASE_IMAGE=$BASE_IMAGE" "$@" --tag "$tag" "$directory" >/dev/null
+        --build-arg "BASE_IMAGE=$BASE_IMAGE" "$@" \
+        --tag "$tag" --tag "original/$tag" "$directory" >/dev/null
 }
 
 # Each under its directory's name, and the next version of the two that an update is tried with. All
