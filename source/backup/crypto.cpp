@@ -67,10 +67,13 @@ void fill_random(std::span<std::byte> bytes) {
 void wipe(std::span<std::byte> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
 
 Key32 hkdf_sha256(Bytes key, Bytes salt, std::string_view info) {
+    // No salt is by definition one of zeros; the library takes no empty one.
+    const Key32 zeros{};
     std::string digest = "SHA256";
     const std::array parameters{
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), digest.size()),
-        octets(OSSL_KDF_PARAM_KEY, key), octets(OSSL_KDF_PARAM_SALT, salt),
+        octets(OSSL_KDF_PARAM_KEY, key),
+        octets(OSSL_KDF_PARAM_SALT, salt.empty() ? Bytes(zeros) : salt),
         octets(OSSL_KDF_PARAM_INFO, as_bytes(info)), OSSL_PARAM_construct_end()};
     return derive("HKDF", parameters.data(), "HKDF");
 }
