@@ -347,7 +347,7 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
     GrowingBuffer tar;
     ReadNotes notes;
     append_text(std::string(closing_member), to_json(closing), tar, notes);
-    tar.append(as_bytes(tar_end()));
+    tar.append(as_bytes(tar_ending()));
     output.write(compressors.front().compress(tar.bytes()).bytes());
     output.finish(result);
     std::move(pieces.vanished.begin(), pieces.vanished.end(), std::back_inserter(result.vanished));
