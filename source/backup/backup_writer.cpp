@@ -52,8 +52,7 @@ struct Section {
 class PieceMaker {
   public:
     PieceMaker(const BackupJob& job, std::size_t window)
-        : open_limit_(std::max<std::size_t>(8, open_files / window)),
-          header_(to_json(job.header)) {
+        : open_limit_(std::max<std::size_t>(8, open_files / window)), header_(to_json(job.header)) {
         const auto add = [&](const std::string& directory, std::string_view member) {
             if (!directory.empty()) {
                 sections_.push_back({directory, std::string(member), {}, {}});

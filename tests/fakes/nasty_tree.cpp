@@ -48,7 +48,7 @@ void make_deep(const std::string& directory, int levels) {
 
 }  // namespace
 
-void make_nasty_tree(const std::string& directory) {
+void make_nasty_tree(const std::string& directory, int deep_levels) {
     const auto at = [&](const std::string& name) { return directory + "/" + name; };
     const auto file = [&](const std::string& name, std::string_view content) {
         create_file(at(name), content, 0644);
@@ -100,7 +100,8 @@ void make_nasty_tree(const std::string& directory) {
     set_attribute(owned, "security.capability",
                   std::string_view("\x01\0\0\2\0\4\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20));
     const std::string acl = *acl_from_text(
-        "user::rw-\nuser:1000:r--\nuser:2000:rwx\ngroup::r-x\ngroup:3000:--x\nmask::r-x\nother::---");
+        "user::rw-\nuser:1000:r--\nuser:2000:rwx\ngroup::r-x\ngroup:3000:--x\nmask::r-x\nother::--"
+        "-");
     set_attribute(file("with acl", "a"), std::string(acl_access_attribute), acl);
     set_attribute(at("sub"), std::string(acl_access_attribute), acl);
     set_attribute(at("sub"), std::string(acl_default_attribute), acl);
@@ -125,7 +126,7 @@ void make_nasty_tree(const std::string& directory) {
         create_file(at("many/" + std::to_string(i)), std::string(static_cast<std::size_t>(i), 'c'));
     }
     make_directories(at("deep"), 0755);
-    make_deep(at("deep"), 90);
+    make_deep(at("deep"), deep_levels);
     set_time(at("many"), 1'500'000'000, 5);
     require(chown(directory.c_str(), 666, 777) == 0 && chmod(directory.c_str(), 02750) == 0,
             "root directory");

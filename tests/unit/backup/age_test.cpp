@@ -27,8 +27,8 @@ std::string text_of_size(std::size_t size) {
     return text;
 }
 
-std::string encrypt(const std::string& text, const std::function<std::unique_ptr<AgeEncryptor>(
-                                                 const ByteSink&)>& make) {
+std::string encrypt(const std::string& text,
+                    const std::function<std::unique_ptr<AgeEncryptor>(const ByteSink&)>& make) {
     std::string sealed;
     const auto encryptor = make([&](Bytes bytes) { sealed += as_text(bytes); });
     // In parts that fit no chunk.
@@ -94,15 +94,13 @@ struct HandMade {
 
     std::string header(const std::string& stanzas) const {
         const std::string text = std::string(version) + stanzas + "---";
-        const Key32 mac =
-            hmac_sha256(hkdf_sha256(file_key, {}, "header"), as_bytes(text));
+        const Key32 mac = hmac_sha256(hkdf_sha256(file_key, {}, "header"), as_bytes(text));
         return fmt::format("{} {}\n", text, base64_encode(mac));
     }
 
     std::string scrypt_stanza(const std::string& work_factor = "2") const {
         const std::string salt(16, 's');
-        const Key32 key =
-            scrypt("pass", as_bytes("age-encryption.org/v1/scrypt" + salt), 2);
+        const Key32 key = scrypt("pass", as_bytes("age-encryption.org/v1/scrypt" + salt), 2);
         return fmt::format("-> scrypt {} {}\n{}\n", base64_encode(as_bytes(salt)), work_factor,
                            base64_encode(as_bytes(body(key))));
     }
@@ -207,8 +205,8 @@ TEST_CASE("age: every malformed header is refused") {
         {"stanza without a body", made.file("-> scrypt " + salt + " 2\n")},
         {"body that has no short line", made.file(good + "-> other\n" + full_line + "\n")},
         {"body line too long", made.file("-> other\n" + full_line + "AA\n\n" + good)},
-        {"body with padding", made.file("-> scrypt " + salt + " 2\n" +
-                                        body.substr(0, body.size() - 1) + "=\n")},
+        {"body with padding",
+         made.file("-> scrypt " + salt + " 2\n" + body.substr(0, body.size() - 1) + "=\n")},
         {"body that is not canonical", made.file("-> other\nAB\n" + good)},
         {"body of one digit", made.file("-> other\nA\n" + good)},
         {"body with a space", made.file("-> other\nA A\n" + good)},
@@ -242,13 +240,14 @@ TEST_CASE("age: every malformed header is refused") {
         {"header only", made.header(good)},
         {"header and a part of the nonce", made.header(good) + "nonce"},
         {"no payload", made.header(good) + std::string(16, 'n')},
-        {"header without limit", version + std::string("-> x\n") + [&] {
-             std::string lines;
-             for (int i = 0; i < 20'000; ++i) {
-                 lines += full_line + "\n";
-             }
-             return lines;
-         }()},
+        {"header without limit", version + std::string("-> x\n") +
+                                     [&] {
+                                         std::string lines;
+                                         for (int i = 0; i < 20'000; ++i) {
+                                             lines += full_line + "\n";
+                                         }
+                                         return lines;
+                                     }()},
     };
     for (const Case& c : cases) {
         CAPTURE(c.what);
@@ -278,9 +277,8 @@ TEST_CASE("age: a share of low order is refused") {
     for (const char first : {'\0', '\1'}) {
         std::string share(32, '\0');
         share[0] = first;
-        const std::string stanza =
-            fmt::format("-> X25519 {}\n{}\n", base64_encode(as_bytes(share)),
-                        base64_encode(as_bytes(std::string(32, 'b'))));
+        const std::string stanza = fmt::format("-> X25519 {}\n{}\n", base64_encode(as_bytes(share)),
+                                               base64_encode(as_bytes(std::string(32, 'b'))));
         CHECK(kind_of(made.file(stanza), "", {pair.secret}) == "archive-damaged");
         Key32 recipient{};
         recipient[0] = static_cast<std::byte>(first);
@@ -345,7 +343,8 @@ TEST_CASE("base 64 is canonical") {
         const std::string bytes = text_of_size(size);
         CHECK((base64_decode(base64_encode(as_bytes(bytes))) == bytes));
     }
-    for (const char* text : {"A", "AB", "AAB", "AA=", "AA==", "A A", "A\n", "A-", "A_AA", "AAAAA"}) {
+    for (const char* text :
+         {"A", "AB", "AAB", "AA=", "AA==", "A A", "A\n", "A-", "A_AA", "AAAAA"}) {
         CAPTURE(text);
         CHECK_FALSE(base64_decode(text));
     }

@@ -37,7 +37,8 @@ inline BackupJob job_of(const std::string& volume) {
 inline std::string backup_bytes(const BackupJob& job) {
     SilentProgress progress;
     std::string bytes;
-    write_backup(job, [&](Bytes part) { bytes += as_text(part); }, progress);
+    write_backup(
+        job, [&](Bytes part) { bytes += as_text(part); }, progress);
     return bytes;
 }
 

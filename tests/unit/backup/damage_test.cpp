@@ -50,9 +50,8 @@ std::string hand_made(const std::string& members, const std::string& header = he
     const std::string body = json_member(header_member, header) + members;
     BackupClosing closing;
     bool given = false;
-    TarReader reader([&]() -> Bytes {
-        return std::exchange(given, true) ? Bytes() : as_bytes(body);
-    });
+    TarReader reader(
+        [&]() -> Bytes { return std::exchange(given, true) ? Bytes() : as_bytes(body); });
     try {
         while (const auto entry = reader.next()) {
             ++closing.members;
@@ -101,11 +100,12 @@ TEST_CASE("every changed bit and every truncation of a backup is an error") {
         CHECK(error_of([&] { verify_bytes(changed, key); }) != "no error");
     }
     for (int i = 0; i < 100; ++i) {
-        const std::size_t size = i < 50 ? bytes.size() - 1 - static_cast<std::size_t>(i)
-                                        : random() % bytes.size();
+        const std::size_t size =
+            i < 50 ? bytes.size() - 1 - static_cast<std::size_t>(i) : random() % bytes.size();
         CAPTURE(size);
-        CHECK(error_of([&] { verify_bytes(bytes.substr(0, size), key); })
-                  .starts_with("archive-damaged"));
+        CHECK(error_of([&] {
+                  verify_bytes(bytes.substr(0, size), key);
+              }).starts_with("archive-damaged"));
     }
     CHECK(error_of([&] { verify_bytes(bytes + "x", key); }).starts_with("archive-damaged"));
     CHECK(error_of([&] { verify_bytes(bytes + bytes, key); }).starts_with("archive-damaged"));
@@ -137,13 +137,14 @@ TEST_CASE("keys and files that do not fit each other") {
 
 TEST_CASE("what is no backup is said to be none") {
     for (const std::string& bytes :
-         {std::string(), std::string("x"), std::string(100'000, '\0'), std::string("7z\xbc\xaf'\x1c"),
-          compressed("no tar"), with_trailer(""), with_trailer(compressed(tar_end())),
-          with_trailer(compressed(root + tar_end()))}) {
+         {std::string(), std::string("x"), std::string(100'000, '\0'),
+          std::string("7z\xbc\xaf'\x1c"), compressed("no tar"), with_trailer(""),
+          with_trailer(compressed(tar_end())), with_trailer(compressed(root + tar_end()))}) {
         CHECK(error_of([&] { verify_bytes(bytes); }).starts_with("archive-damaged"));
     }
-    CHECK(error_of([&] { verify_bytes("-----BEGIN AGE ENCRYPTED FILE-----\n"); })
-              .starts_with("archive-refused"));
+    CHECK(error_of([&] {
+              verify_bytes("-----BEGIN AGE ENCRYPTED FILE-----\n");
+          }).starts_with("archive-refused"));
 }
 
 TEST_CASE("a newer format is refused with both versions") {
@@ -184,7 +185,8 @@ TEST_CASE("hostile archives are refused, and nothing leaves the target") {
     const auto sparse = [](const std::string& map, const std::string& size) {
         std::string padded = map;
         padded.resize((map.size() + 511) / 512 * 512, '\0');
-        return pax_member(pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
+        return pax_member(pax_record("GNU.sparse.major", "1") +
+                          pax_record("GNU.sparse.minor", "0") +
                           pax_record("GNU.sparse.name", "volumes/1/s") +
                           pax_record("GNU.sparse.realsize", size)) +
                tar_member({.name = "volumes/1/s", .content = padded});
@@ -238,10 +240,9 @@ TEST_CASE("hostile archives are refused, and nothing leaves the target") {
          root + link + member({.name = "volumes/1/h", .type = '1', .link = "volumes/1/l/x"})},
         {"hard link to a directory",
          root + directory + member({.name = "volumes/1/h", .type = '1', .link = "volumes/1/d"})},
-        {"hard link with content", root + file + member({.name = "volumes/1/h",
-                                                         .type = '1',
-                                                         .content = "x",
-                                                         .link = "volumes/1/a"})},
+        {"hard link with content",
+         root + file +
+             member({.name = "volumes/1/h", .type = '1', .content = "x", .link = "volumes/1/a"})},
         {"absolute link in the hook's directory",
          hook + member({.name = "drunner/hook/l", .type = '2', .link = "/etc/shadow"})},
         {"link out of the hook's directory",
@@ -252,17 +253,18 @@ TEST_CASE("hostile archives are refused, and nothing leaves the target") {
         {"GNU long name", root + member({.name = "././@LongLink", .type = 'L', .content = "x"})},
         {"global pax header", root + pax_member(pax_record("path", "x"), 'g') + file},
         {"old sparse file", root + member({.name = "volumes/1/a", .type = 'S'})},
-        {"sparse file in an old form",
-         root + extended(pax_record("GNU.sparse.map", "0,1"), file)},
+        {"sparse file in an old form", root + extended(pax_record("GNU.sparse.map", "0,1"), file)},
         {"wrong checksum", root + bad_sum},
         {"size that is no number", root + member({.name = "volumes/1/a", .size = "zzzzzzzzzzz"})},
-        {"size in base 256", root + member({.name = "volumes/1/a", .size = "\x80\1\1\1\1\1\1\1\1\1\1\1"})},
-        {"size larger than the file", root + member({.name = "volumes/1/a", .size = "00077777777"})},
-        {"size over all limits",
-         root + extended(pax_record("size", "18446744073709551615"), file)},
-        {"pax header that is huge", root + member({.name = "x", .type = 'x', .size = "77777777777"})},
-        {"pax header twice", root + pax_member(pax_record("mtime", "1")) +
-                                 pax_member(pax_record("mtime", "1")) + file},
+        {"size in base 256",
+         root + member({.name = "volumes/1/a", .size = "\x80\1\1\1\1\1\1\1\1\1\1\1"})},
+        {"size larger than the file",
+         root + member({.name = "volumes/1/a", .size = "00077777777"})},
+        {"size over all limits", root + extended(pax_record("size", "18446744073709551615"), file)},
+        {"pax header that is huge",
+         root + member({.name = "x", .type = 'x', .size = "77777777777"})},
+        {"pax header twice",
+         root + pax_member(pax_record("mtime", "1")) + pax_member(pax_record("mtime", "1")) + file},
         {"pax header without a member", root + pax_member(pax_record("mtime", "1")) + tar_end()},
         {"pax record twice",
          root + extended(pax_record("mtime", "1") + pax_record("mtime", "2"), file)},
@@ -313,8 +315,8 @@ TEST_CASE("a closing member that does not fit is damage") {
          {"", "[]", "{}", "{\"members\": 2, \"content_bytes\": 0, \"headers_sha256\": \"\"}"}) {
         CHECK(error_of([&] { verify_bytes(with_closing(json)); }).starts_with("archive-damaged"));
     }
-    const std::string none = with_trailer(
-        compressed(json_member(header_member, header_json()) + root + tar_end()));
+    const std::string none =
+        with_trailer(compressed(json_member(header_member, header_json()) + root + tar_end()));
     CHECK(error_of([&] { verify_bytes(none); }).find("closing member is missing") !=
           std::string::npos);
 }
@@ -422,8 +424,8 @@ TEST_CASE("a backup is read from a pipe") {
     FileDescriptor writing_end(ends[1]);
     std::thread writer([&] {
         for (std::size_t at = 0; at < bytes.size();) {
-            const ssize_t done =
-                write(writing_end.get(), bytes.data() + at, std::min<std::size_t>(100, bytes.size() - at));
+            const ssize_t done = write(writing_end.get(), bytes.data() + at,
+                                       std::min<std::size_t>(100, bytes.size() - at));
             if (done <= 0) {
                 break;
             }

@@ -36,8 +36,12 @@ TEST_CASE("a nasty tree comes back as it was") {
     CHECK(before.size() > 3000);
     BackupJob job = job_of(source);
     OpenKey key;
-    SUBCASE("without a key, one worker") { job.workers = 1; }
-    SUBCASE("without a key, four workers") { job.workers = 4; }
+    SUBCASE("without a key, one worker") {
+        job.workers = 1;
+    }
+    SUBCASE("without a key, four workers") {
+        job.workers = 4;
+    }
     SUBCASE("with a password and level 1") {
         job.key.password = Secret("pass");
         job.key.work_factor = 4;
@@ -112,14 +116,15 @@ TEST_CASE("scripts, the hook's directory and several volumes go where they are t
     std::vector<std::string> members;
     SilentProgress progress;
     const FileDescriptor fd = reading(bytes);
-    open_backup(fd.get(), {})->verify(
-        [&](const BackupReader::Member& member) {
-            members.push_back(member.volume + "|" + member.name + "|" + member.type);
-        },
-        progress);
-    CHECK(members == std::vector<std::string>{"||dir", "|servicerunner|file", "||dir",
-                                              "|dump|file", "/data||dir", "/data|a|file",
-                                              "/data/nested||dir", "/data/nested|a|file"});
+    open_backup(fd.get(), {})
+        ->verify(
+            [&](const BackupReader::Member& member) {
+                members.push_back(member.volume + "|" + member.name + "|" + member.type);
+            },
+            progress);
+    CHECK(members == std::vector<std::string>{"||dir", "|servicerunner|file", "||dir", "|dump|file",
+                                              "/data||dir", "/data|a|file", "/data/nested||dir",
+                                              "/data/nested|a|file"});
 }
 
 TEST_CASE("excluded files are left out") {
@@ -131,8 +136,7 @@ TEST_CASE("excluded files are left out") {
     }
     job.header.excludes = {"cache", "*.tmp", "/data/logs/*"};
     extract_bytes(backup_bytes(job), into(scratch.make("target")));
-    CHECK(directory_entries(scratch / "target") ==
-          std::vector<std::string>{"keep", "logs"});
+    CHECK(directory_entries(scratch / "target") == std::vector<std::string>{"keep", "logs"});
     CHECK(directory_entries(scratch / "target/keep") == std::vector<std::string>{"b", "cache2"});
     CHECK(directory_entries(scratch / "target/logs").empty());
 }
@@ -149,8 +153,8 @@ TEST_CASE("sockets are skipped and named, devices are kept and left out at resto
     REQUIRE(mknod((scratch / "source/null").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0);
     SilentProgress progress;
     std::string bytes;
-    const BackupResult result =
-        write_backup(job, [&](Bytes part) { bytes += as_text(part); }, progress);
+    const BackupResult result = write_backup(
+        job, [&](Bytes part) { bytes += as_text(part); }, progress);
     CHECK(result.skipped == std::vector<std::string>{"volumes/1/socket"});
     const FileDescriptor archive = reading(bytes);
     open_backup(archive.get(), {})->extract(into(scratch.make("target")), progress);
@@ -170,8 +174,8 @@ TEST_CASE("the result counts and sums what was written") {
         job.key.password = Secret("x");
         job.key.work_factor = 2;
     }
-    const BackupResult result =
-        write_backup(job, [&](Bytes part) { bytes += as_text(part); }, progress);
+    const BackupResult result = write_backup(
+        job, [&](Bytes part) { bytes += as_text(part); }, progress);
     CHECK(result.files == 1);
     CHECK(result.original_bytes > 5000);
     CHECK(result.written_bytes == bytes.size());
@@ -199,6 +203,7 @@ TEST_CASE("an error of the sink ends the backup") {
 
 TEST_CASE("a volume that is not there is an error that names it") {
     const ScratchDirectory scratch;
-    CHECK(error_of([&] { backup_bytes(job_of(scratch / "absent")); })
-              .find("system: cannot read '" + (scratch / "absent")) == 0);
+    CHECK(error_of([&] {
+              backup_bytes(job_of(scratch / "absent"));
+          }).find("system: cannot read '" + (scratch / "absent")) == 0);
 }
