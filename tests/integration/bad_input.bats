@@ -96,7 +96,7 @@ load harness
 
 @test "references that are none" {
     local reference
-    for reference in "" "UPPER/x" "a b" "x:" "x@sha256:12" "http://x/y" ":tag"; do
+    for reference in "" "a/UPPER" "a b" "x:" "x@sha256:12" "http://x/y" ":tag"; do
         refused "." drunner install "$reference"
     done
 }

@@ -26,18 +26,18 @@ setup() {
 }
 
 teardown() {
-    proxy_stop
-    DOCKER_HOST=$ENGINE
     local name left
     if [[ -n ${BATS_TEST_COMPLETED-} ]]; then
         DTEST_FAIL=
         for name in "$DRUNNER_PREFIX"/var/lib/drunner/services/*/; do
             [[ -d $name ]] || continue
-            "$DRUNNER_BINARY" obliterate "$(basename "$name")" >/dev/null ||
+            # Without DOCKER_HOST it is the engine that the service is bound to, maybe the proxy.
+            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate "$(basename "$name")" >/dev/null ||
                 printf "teardown: cannot obliterate '%s'\n" "$(basename "$name")"
         done
-        left=$(engine_objects)
     fi
+    proxy_stop
+    if [[ -n ${BATS_TEST_COMPLETED-} ]]; then left=$(engine_objects); fi
     sweep
     if [[ -n ${left-} ]]; then
         printf 'left behind on the engine:\n%s\n' "$left"
@@ -98,6 +98,16 @@ refused() { # EXTENDED-REGULAR-EXPRESSION drunner ARGUMENTS...
         return 1
     fi
     same "$before" "$(snapshot)"
+}
+
+# As refused, for an update that was tried: service.json remembers the image that failed.
+rolled_back() { # EXTENDED-REGULAR-EXPRESSION drunner ARGUMENTS...
+    local pattern=$1 before
+    shift
+    before=$(snapshot | grep -v '  ./.*/service.json$')
+    expect 1 "$@" </dev/null
+    says "$pattern"
+    same "$before" "$(snapshot | grep -v '  ./.*/service.json$')"
 }
 
 same() { # BEFORE AFTER
@@ -179,7 +189,7 @@ volume_listing() { # VOLUME
 
 tags() {
     "$DOCKER" --host "$ENGINE" images --no-trunc \
-        --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -v '^<none>' | sort
+        --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -vF '<none>' | sort
 }
 
 # The files of installed services and the launchers. Locks, logs, the cache of what was read out of
@@ -281,7 +291,7 @@ proxy_start() {
     PROXY_RECORD=$BATS_TEST_TMPDIR/requests
     PROXY_RULES=$BATS_TEST_TMPDIR/rules
     : >"$PROXY_RECORD"
-    touch "$PROXY_RULES"
+    : >"$PROXY_RULES"
     rm -f "$BATS_TEST_TMPDIR/proxy.out"
     mkfifo "$BATS_TEST_TMPDIR/proxy.out"
     "$ROOT/build/engine-proxy" --listen "$BATS_TEST_TMPDIR/e.sock" --engine "${ENGINE#unix://}" \

@@ -46,7 +46,7 @@ is_error() { # KIND
 @test "errors are documents too, with their kind" {
     document 1 install dtest ../x
     is_error invalid-name
-    document 1 install UPPER/x
+    document 1 install a/UPPER
     is_error invalid-reference
     document 1 install "$REGISTRY/nosuchimage"
     is_error image-not-found

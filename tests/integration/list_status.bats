@@ -18,6 +18,7 @@ load harness
     expect 0 drunner uninstall one
     expect 0 drunner list
     equals 0 "$(grep -cw one <<<"$output" || true)"
+    expect 0 drunner obliterate one
 }
 
 @test "status is 0 for a whole service, 1 for a broken one, and says what to type" {

@@ -12,7 +12,9 @@ tour() {
 
 @test "the tour of README.md works" {
     local line count=0
-    tour >lines
+    local lines=$PWD/lines
+    tour >"$lines"
+    cd "$ROOT"
     while IFS= read -r line; do
         [[ -n $line ]] || continue
         count=$((count + 1))
@@ -24,7 +26,7 @@ tour() {
             printf '%s\nexit %s, not %s\n%s\n%s\n' "$line" "$status" "$code" "$output" "$stderr"
             return 1
         fi
-    done <lines
+    done <"$lines"
     ((count > 8))
 }
 

@@ -80,7 +80,7 @@ publish_second() {
 @test "an updatestart that fails: nothing changed" {
     expect 0 drunner install dtest
     "$DOCKER" tag dtest-2 dtest
-    DTEST_FAIL=updatestart refused updatestart drunner update dtest
+    DTEST_FAIL=updatestart rolled_back updatestart drunner update dtest
     expect 0 drunner update dtest
 }
 
@@ -88,7 +88,7 @@ publish_second() {
     expect 0 drunner install dtest
     fill_dtest dtest
     "$DOCKER" tag dtest-2 dtest
-    DTEST_FAIL=updateend refused updateend drunner update dtest
+    DTEST_FAIL=updateend rolled_back updateend drunner update dtest
     expect 0 dtest version
     equals 1 "$output"
     expect 0 dtest image
@@ -144,7 +144,9 @@ publish_second() {
     expect 0 drunner install "$REGISTRY/blog"
     world_end "$WORLD_REGISTRY_PID"
     refused "$REGISTRY" drunner update blog
-    expect 3 drunner update blog --pull never
+    # A service that never asks is kept like that: once changed, then nothing to change.
+    expect 0 drunner update blog --pull never
+    expect 3 drunner update blog
 }
 
 @test "update of what is not installed is 1" {
