@@ -66,7 +66,9 @@ std::string Sha256::hex_so_far() const {
     return finish(copy.context);
 }
 
-std::string Sha256::hex() { return finish(state_->context); }
+std::string Sha256::hex() {
+    return finish(state_->context);
+}
 
 std::string sha256_hex(Bytes bytes) {
     Sha256 digest;

@@ -106,11 +106,10 @@ std::optional<std::string> acl_to_text(std::string_view value) {
         if (found == nullptr || permissions > 7) {
             return std::nullopt;
         }
-        text += fmt::format("{}:{}:{}{}{}\n", found->word,
-                            found->has_id ? std::to_string(id) : std::string(),
-                            (permissions & 4U) != 0 ? 'r' : '-',
-                            (permissions & 2U) != 0 ? 'w' : '-',
-                            (permissions & 1U) != 0 ? 'x' : '-');
+        text += fmt::format(
+            "{}:{}:{}{}{}\n", found->word, found->has_id ? std::to_string(id) : std::string(),
+            (permissions & 4U) != 0 ? 'r' : '-', (permissions & 2U) != 0 ? 'w' : '-',
+            (permissions & 1U) != 0 ? 'x' : '-');
     }
     return text;
 }

@@ -158,9 +158,8 @@ class HeaderReader {
         }
         result.arguments = split(first.substr(3), ' ');
         for (const std::string& argument : result.arguments) {
-            if (argument.empty() || std::any_of(argument.begin(), argument.end(), [](char c) {
-                    return c < 33 || c > 126;
-                })) {
+            if (argument.empty() || std::any_of(argument.begin(), argument.end(),
+                                                [](char c) { return c < 33 || c > 126; })) {
                 damaged("a recipient in its header is malformed");
             }
         }

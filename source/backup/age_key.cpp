@@ -81,8 +81,12 @@ std::optional<std::string> from_fives(const Fives& values) {
     return data;
 }
 
-bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
-bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+bool is_upper(char c) {
+    return c >= 'A' && c <= 'Z';
+}
+bool is_lower(char c) {
+    return c >= 'a' && c <= 'z';
+}
 
 std::string to_lower(std::string_view text) {
     std::string lower(text);
@@ -206,9 +210,9 @@ AgeKeyPair make_age_key_pair(const std::string& created_at) {
     fill_random(secret);
     AgeKeyPair pair;
     pair.recipient = format_age_recipient(x25519_public(secret));
-    pair.identity_file = fmt::format("# created: {}\n# public key: {}\n{}\n", created_at,
-                                     pair.recipient,
-                                     to_upper(bech32_encode(identity_prefix, secret)));
+    pair.identity_file =
+        fmt::format("# created: {}\n# public key: {}\n{}\n", created_at, pair.recipient,
+                    to_upper(bech32_encode(identity_prefix, secret)));
     wipe(secret);
     return pair;
 }

@@ -38,10 +38,10 @@ class UnfinishedFile {
         : path_(std::move(path)),
           fd_(open(parent_of(path_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
         if (!fd_.valid() && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOSYS)) {
-            hidden_ = fmt::format("{}/.{}.{}.part", parent_of(path_), base_name(path_),
-                                  random_id());
-            fd_.reset(open(hidden_.c_str(),
-                           O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+            hidden_ =
+                fmt::format("{}/.{}.{}.part", parent_of(path_), base_name(path_), random_id());
+            fd_.reset(
+                open(hidden_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         }
         // The umask must not decide about the mode.
         if (!fd_.valid() || fchmod(fd_.get(), 0600) != 0) {
@@ -131,8 +131,8 @@ BackupResult write_backup_file(const BackupJob& job, const std::string& path, Pr
         throw exists_already(path);
     }
     UnfinishedFile file(path);
-    BackupResult result =
-        write_backup(job, [&file](Bytes bytes) { file.write(bytes); }, progress);
+    BackupResult result = write_backup(
+        job, [&file](Bytes bytes) { file.write(bytes); }, progress);
     if (file.sync_and_read() != result.sha256) {
         throw Error(ErrorKind::system,
                     fmt::format("'{}' does not read back as it was written: the disk or its "

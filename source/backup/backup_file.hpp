@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,8 +18,8 @@ namespace drunner {
 // there is a key.
 
 struct BackupVolume {
-    std::string path;    // in the container
-    std::string name;    // of the Docker volume
+    std::string path;  // in the container
+    std::string name;  // of the Docker volume
     std::string driver = "local";
     std::map<std::string, std::string> labels;
     std::map<std::string, std::string> options;
@@ -67,8 +67,9 @@ struct BackupResult {
     std::vector<std::string> skipped;   // sockets
 };
 
-// Writes the backup to the sink, which is called by the caller's thread. Throws whatever the sink throws, Error(system) for a file that
-// cannot be read, Error(in_use) for one that shrank three times, Error(interrupted).
+// Writes the backup to the sink, which is called by the caller's thread. Throws whatever the sink
+// throws, Error(system) for a file that cannot be read, Error(in_use) for one that shrank three
+// times, Error(interrupted).
 BackupResult write_backup(const BackupJob& job, const ByteSink& sink, Progress& progress);
 
 // Writes the backup beside `path`, syncs it, drops it from the page cache, reads it again and
@@ -78,8 +79,8 @@ BackupResult write_backup_file(const BackupJob& job, const std::string& path, Pr
 
 struct OpenKey {
     Secret password;
-    std::string identity_file;  // of age identities
-    bool allow_plain = false;   // --plain: a key for a file that is not encrypted is no error
+    std::string identity_file;    // of age identities
+    bool allow_plain = false;     // --plain: a key for a file that is not encrypted is no error
     bool require_trailer = true;  // --no-trailer clears it
 };
 

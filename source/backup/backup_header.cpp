@@ -39,7 +39,9 @@ std::string dump(const json& document) {
 
 }  // namespace
 
-std::string volume_member(std::size_t index) { return fmt::format("volumes/{}", index + 1); }
+std::string volume_member(std::size_t index) {
+    return fmt::format("volumes/{}", index + 1);
+}
 
 std::string to_json(const BackupHeader& header) {
     json volumes = json::array();

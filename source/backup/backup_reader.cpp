@@ -100,8 +100,8 @@ ByteSource decrypted(int fd, const OpenKey& key) {
         if (!key.identity_file.empty()) {
             identities = parse_age_identities(read_file(key.identity_file), key.identity_file);
         }
-        const auto decryptor = std::make_shared<AgeDecryptor>(std::move(beginning).whole(),
-                                                              key.password, identities);
+        const auto decryptor =
+            std::make_shared<AgeDecryptor>(std::move(beginning).whole(), key.password, identities);
         return [decryptor](std::span<std::byte> buffer) { return decryptor->read(buffer); };
     }
     if (beginning.bytes().starts_with("-----BEGIN AGE")) {
@@ -184,8 +184,8 @@ class Placement {
             }
         }
         const std::size_t slash = entry.path.rfind('/');
-        const std::string_view parent = std::string_view(entry.path).substr(
-            0, slash == std::string::npos ? 0 : slash);
+        const std::string_view parent =
+            std::string_view(entry.path).substr(0, slash == std::string::npos ? 0 : slash);
         std::size_t depth = levels_.size();
         while (depth > 0 && levels_[depth - 1].path != parent) {
             --depth;
@@ -378,8 +378,8 @@ class StreamedBackup : public BackupReader {
             if (place.starts) {
                 finish_writer();
                 if (!place.section->directory.empty()) {
-                    writer = std::make_unique<TreeWriter>(place.section->directory,
-                                                          std::move(*entry));
+                    writer =
+                        std::make_unique<TreeWriter>(place.section->directory, std::move(*entry));
                 }
                 continue;
             }
@@ -398,8 +398,8 @@ class StreamedBackup : public BackupReader {
                     break;
                 case TarType::character_device:
                 case TarType::block_device:
-                    progress.warning(fmt::format("'{}' is a device and is left out",
-                                                 printable(entry->path)));
+                    progress.warning(
+                        fmt::format("'{}' is a device and is left out", printable(entry->path)));
                     break;
                 default:
                     writer->add(place.name, std::move(*entry), tar_);

@@ -52,8 +52,7 @@ struct Section {
 class PieceMaker {
   public:
     PieceMaker(const BackupJob& job, std::size_t window)
-        : open_limit_(std::max<std::size_t>(8, open_files / window)),
-          header_(to_json(job.header)) {
+        : open_limit_(std::max<std::size_t>(8, open_files / window)), header_(to_json(job.header)) {
         const auto add = [&](const std::string& directory, std::string_view member) {
             if (!directory.empty()) {
                 sections_.push_back({directory, std::string(member), {}, {}});
@@ -347,7 +346,7 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
     GrowingBuffer tar;
     ReadNotes notes;
     append_text(std::string(closing_member), to_json(closing), tar, notes);
-    tar.append(as_bytes(tar_end()));
+    tar.append(as_bytes(tar_ending()));
     output.write(compressors.front().compress(tar.bytes()).bytes());
     output.finish(result);
     std::move(pieces.vanished.begin(), pieces.vanished.end(), std::back_inserter(result.vanished));

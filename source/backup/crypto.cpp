@@ -17,7 +17,9 @@ namespace {
 const unsigned char* raw(Bytes bytes) {
     return reinterpret_cast<const unsigned char*>(bytes.data());
 }
-unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
+unsigned char* raw(std::byte* bytes) {
+    return reinterpret_cast<unsigned char*>(bytes);
+}
 
 void require(bool succeeded, const char* what) {
     if (!succeeded) {
@@ -64,13 +66,18 @@ void fill_random(std::span<std::byte> bytes) {
     require(RAND_bytes(raw(bytes.data()), static_cast<int>(bytes.size())) == 1, "random bytes");
 }
 
-void wipe(std::span<std::byte> bytes) { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+void wipe(std::span<std::byte> bytes) {
+    OPENSSL_cleanse(bytes.data(), bytes.size());
+}
 
 Key32 hkdf_sha256(Bytes key, Bytes salt, std::string_view info) {
+    // No salt is by definition one of zeros; the library takes no empty one.
+    const Key32 zeros{};
     std::string digest = "SHA256";
     const std::array parameters{
         OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), digest.size()),
-        octets(OSSL_KDF_PARAM_KEY, key), octets(OSSL_KDF_PARAM_SALT, salt),
+        octets(OSSL_KDF_PARAM_KEY, key),
+        octets(OSSL_KDF_PARAM_SALT, salt.empty() ? Bytes(zeros) : salt),
         octets(OSSL_KDF_PARAM_INFO, as_bytes(info)), OSSL_PARAM_construct_end()};
     return derive("HKDF", parameters.data(), "HKDF");
 }
@@ -78,10 +85,10 @@ Key32 hkdf_sha256(Bytes key, Bytes salt, std::string_view info) {
 Key32 hmac_sha256(Bytes key, Bytes message) {
     Key32 code{};
     std::size_t size = 0;
-    require(EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data(), key.size(),
-                      raw(message), message.size(), raw(code.data()), code.size(),
-                      &size) != nullptr,
-            "HMAC");
+    require(
+        EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data(), key.size(), raw(message),
+                  message.size(), raw(code.data()), code.size(), &size) != nullptr,
+        "HMAC");
     return code;
 }
 
@@ -95,14 +102,13 @@ Key32 scrypt(std::string_view password, Bytes salt, int log_n) {
     std::uint32_t p = 1;
     // The library's own limit is 32 MiB; 128 * N * r bytes and some blocks are needed.
     std::uint64_t memory = 128 * r * (n + 16);
-    const std::array parameters{
-        octets(OSSL_KDF_PARAM_PASSWORD, as_bytes(password)),
-        octets(OSSL_KDF_PARAM_SALT, salt),
-        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
-        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
-        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
-        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
-        OSSL_PARAM_construct_end()};
+    const std::array parameters{octets(OSSL_KDF_PARAM_PASSWORD, as_bytes(password)),
+                                octets(OSSL_KDF_PARAM_SALT, salt),
+                                OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
+                                OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
+                                OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
+                                OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
+                                OSSL_PARAM_construct_end()};
     return derive("SCRYPT", parameters.data(), "scrypt");
 }
 

@@ -30,10 +30,10 @@ Error cannot_read(const std::string& path, int error_number) {
 }
 
 Error shrank(const std::string& path) {
-    return Error(ErrorKind::in_use,
-                 fmt::format("'{}' became shorter {} times while it was read", printable(path),
-                             attempts),
-                 "stop what writes it in backupstart, or give --stop");
+    return Error(
+        ErrorKind::in_use,
+        fmt::format("'{}' became shorter {} times while it was read", printable(path), attempts),
+        "stop what writes it in backupstart, or give --stop");
 }
 
 bool is_gone(int error_number) {
@@ -152,8 +152,8 @@ void find_holes(TarEntry& entry, int fd, const struct stat& status) {
         }
         const off_t hole = lseek(fd, data, SEEK_HOLE);
         position = hole < 0 ? size : std::min(hole, size);
-        extents.push_back({static_cast<std::uint64_t>(data),
-                           static_cast<std::uint64_t>(position - data)});
+        extents.push_back(
+            {static_cast<std::uint64_t>(data), static_cast<std::uint64_t>(position - data)});
         if (extents.size() > 2 * most_extents) {
             limit_extents(extents);
         }
@@ -161,6 +161,10 @@ void find_holes(TarEntry& entry, int fd, const struct stat& status) {
     limit_extents(extents);
     if (extents.size() == 1 && extents.front().length == entry.size) {
         return;
+    }
+    // GNU tar learns the length of a file that ends in a hole from an empty extent at its end.
+    if (extents.empty() || extents.back().offset + extents.back().length < entry.size) {
+        extents.push_back({entry.size, 0});
     }
     entry.sparse = true;
     entry.extents = std::move(extents);
@@ -188,8 +192,7 @@ bool describe_file(const FoundEntry& found, int fd, TarEntry& entry, struct stat
         return false;
     }
     entry = describe(found.path(), status);
-    entry.size =
-        static_cast<std::uint64_t>(std::min(status.st_size, found.status.st_size));
+    entry.size = static_cast<std::uint64_t>(std::min(status.st_size, found.status.st_size));
     find_holes(entry, fd, status);
     read_attributes_of(entry, fd);
     return true;
@@ -384,8 +387,8 @@ void append_member(FoundEntry found, const ReadAt& read_at, GrowingBuffer& tar, 
             read_attributes_by_name(entry, found);
             break;
         default:
-            entry.type = S_ISCHR(found.status.st_mode) ? TarType::character_device
-                                                       : TarType::block_device;
+            entry.type =
+                S_ISCHR(found.status.st_mode) ? TarType::character_device : TarType::block_device;
             entry.device_major = major(found.status.st_rdev);
             entry.device_minor = minor(found.status.st_rdev);
             read_attributes_by_name(entry, found);

@@ -33,8 +33,8 @@ class GrowingBuffer {
 struct LargeFile {
     FileDescriptor fd;
     TarEntry entry;
-    std::string shown;                // its path, for messages
-    std::vector<TarExtent> extents;   // of its stored bytes: the whole file, or where data is
+    std::string shown;               // its path, for messages
+    std::vector<TarExtent> extents;  // of its stored bytes: the whole file, or where data is
 };
 
 // What turned up while members were read.

@@ -51,13 +51,11 @@ struct TypeRow {
     TarType type;
     char flag;
 };
-constexpr std::array types{TypeRow{TarType::file, '0'},
-                           TypeRow{TarType::directory, '5'},
-                           TypeRow{TarType::symlink, '2'},
-                           TypeRow{TarType::hard_link, '1'},
-                           TypeRow{TarType::fifo, '6'},
-                           TypeRow{TarType::character_device, '3'},
-                           TypeRow{TarType::block_device, '4'}};
+constexpr std::array types{
+    TypeRow{TarType::file, '0'},        TypeRow{TarType::directory, '5'},
+    TypeRow{TarType::symlink, '2'},     TypeRow{TarType::hard_link, '1'},
+    TypeRow{TarType::fifo, '6'},        TypeRow{TarType::character_device, '3'},
+    TypeRow{TarType::block_device, '4'}};
 
 [[noreturn]] void damaged(std::string_view why) {
     throw Error(ErrorKind::archive_damaged, fmt::format("the backup is damaged: {}", why));
@@ -123,7 +121,9 @@ std::string unescaped(std::string_view text) {
     return name;
 }
 
-void pad(std::string& text) { text.resize(text.size() + tar_padding(text.size()), '\0'); }
+void pad(std::string& text) {
+    text.resize(text.size() + tar_padding(text.size()), '\0');
+}
 
 std::string sparse_map(const std::vector<TarExtent>& extents) {
     std::string map = fmt::format("{}\n", extents.size());
@@ -376,9 +376,8 @@ std::string encode_tar_header(const TarEntry& entry) {
     put_checksum(block);
     records += attribute_records(entry);
     if (records.size() > pax_limit) {
-        throw Error(ErrorKind::system,
-                    fmt::format("'{}' has more than {} of extended attributes",
-                                printable(entry.path), human_size(pax_limit)));
+        throw Error(ErrorKind::system, fmt::format("'{}' has more than {} of extended attributes",
+                                                   printable(entry.path), human_size(pax_limit)));
     }
     std::string blocks = records.empty() ? std::string() : pax_blocks(std::move(records));
     return blocks.append(block).append(map);

@@ -61,7 +61,9 @@ inline std::uint64_t tar_padding(std::uint64_t size) {
     return (tar_block - size % tar_block) % tar_block;
 }
 // The blocks that end an archive.
-inline std::string tar_end() { return std::string(2 * tar_block, '\0'); }
+inline std::string tar_ending() {
+    return std::string(2 * tar_block, '\0');
+}
 
 // Reads a tar stream, strictly: what encode_tar_header does not write is refused, but for pax
 // records that it does not know, which change nothing. Throws Error(archive_damaged), and

@@ -25,7 +25,9 @@ Error cannot_read(const std::string& path, int error_number) {
     return system_error(fmt::format("cannot read '{}'", printable(path)), error_number);
 }
 
-bool is_gone(int error_number) { return error_number == ENOENT || error_number == ESTALE; }
+bool is_gone(int error_number) {
+    return error_number == ENOENT || error_number == ESTALE;
+}
 
 }  // namespace
 
@@ -118,8 +120,8 @@ std::optional<FoundEntry> TreeWalk::next_in(Frame& frame) {
             frame.subdirectories.append(name).push_back('\0');
             continue;
         }
-        if (fstatat(frame.directory->fd.get(), found->d_name, &entry.status,
-                    AT_SYMLINK_NOFOLLOW) != 0) {
+        if (fstatat(frame.directory->fd.get(), found->d_name, &entry.status, AT_SYMLINK_NOFOLLOW) !=
+            0) {
             if (!is_gone(errno)) {
                 throw cannot_read(entry.path(), errno);
             }
@@ -169,15 +171,14 @@ void TreeWalk::leave() {
         return;
     }
     Frame& parent = stack_.back();
-    FileDescriptor fd(
-        openat(left.directory->fd.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    FileDescriptor fd(openat(left.directory->fd.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat status {};
     if (!fd.valid() || fstat(fd.get(), &status) != 0) {
         throw cannot_read(parent.path, errno);
     }
     if (status.st_dev != parent.device || status.st_ino != parent.inode) {
-        throw Error(ErrorKind::in_use, fmt::format("'{}' was moved while it was read",
-                                                   printable(left.path)));
+        throw Error(ErrorKind::in_use,
+                    fmt::format("'{}' was moved while it was read", printable(left.path)));
     }
     parent.directory =
         std::make_shared<const OpenDirectory>(OpenDirectory{std::move(fd), parent.path});

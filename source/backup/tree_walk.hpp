@@ -25,7 +25,8 @@ struct FoundEntry {
     std::string name;                                // empty: the directory itself
     struct stat status {};
     std::string hard_link;  // archive path of the entry that this is another name of
-    FileDescriptor opened;  // of a file with other names, so that it cannot vanish before it is read
+    FileDescriptor
+        opened;  // of a file with other names, so that it cannot vanish before it is read
 
     std::string path() const {
         return name.empty() ? directory->path : directory->path + "/" + name;

@@ -331,9 +331,10 @@ struct TreeWriter::State {
             if (linkat(parent.get(), name.c_str(), link.directory->get(), link.name.c_str(), 0) !=
                 0) {
                 if (errno == ENOENT || errno == EPERM) {
-                    throw Error(ErrorKind::archive_damaged,
-                                fmt::format("the backup is damaged: '{}' links to what is not there",
-                                            printable(link.shown)));
+                    throw Error(
+                        ErrorKind::archive_damaged,
+                        fmt::format("the backup is damaged: '{}' links to what is not there",
+                                    printable(link.shown)));
                 }
                 throw errno == EEXIST ? twice(link.shown) : cannot_write(link.shown, errno);
             }
@@ -344,8 +345,7 @@ struct TreeWriter::State {
 
 TreeWriter::TreeWriter(const std::string& directory, TarEntry root)
     : state_(std::make_unique<State>()) {
-    state_->root.reset(
-        open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    state_->root.reset(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     FileDescriptor fd(fcntl(state_->root.get(), F_DUPFD_CLOEXEC, 0));
     if (!state_->root.valid() || !fd.valid()) {
         throw cannot_write(directory, errno);
@@ -377,8 +377,7 @@ void TreeWriter::close_directory() {
     state_->levels.pop_back();
     if (!state_->levels.empty() && !state_->levels.back().directory) {
         State::Level& parent = state_->levels.back();
-        FileDescriptor fd(
-            openat(level.directory->get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        FileDescriptor fd(openat(level.directory->get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         struct stat status {};
         if (!fd.valid() || fstat(fd.get(), &status) != 0) {
             throw cannot_write(parent.entry.path, errno);

@@ -605,15 +605,16 @@ HttpRequest RestEngine::request(std::string method, const std::string& path, mil
 }
 
 void RestEngine::refuse(const HttpResponse& response, const std::string& what) const {
-    const std::string message = "cannot " + what + ": " + words_of(response);
-    switch (response.status) {
-        case 404:
-            throw Error(ErrorKind::engine_not_found, message);
-        case 409:
-            throw Error(ErrorKind::engine_conflict, message);
-        default:
-            throw Error(ErrorKind::engine_refused, message);
+    const std::string words = words_of(response);
+    const std::string message = "cannot " + what + ": " + words;
+    // Podman answers 500 where a name is taken.
+    const bool is_taken = words.find("already in use") != std::string::npos;
+    if (response.status == 404) {
+        throw Error(ErrorKind::engine_not_found, message);
     }
+    throw Error(
+        response.status == 409 || is_taken ? ErrorKind::engine_conflict : ErrorKind::engine_refused,
+        message);
 }
 
 HttpResponse RestEngine::expect(const HttpRequest& request, const std::string& what,
@@ -749,8 +750,9 @@ std::optional<std::string> RestEngine::distribution_digest(const ImageReference&
     if (!response.succeeded()) {
         const std::string words = words_of(response);
         // An engine without this endpoint says so of the path, in its router's words.
-        if (response.status == 404 && (words == "page not found" ||
-                                       !json::parse(response.body, nullptr, false).is_object())) {
+        if (response.status == 404 &&
+            (words == "page not found" || words.ends_with("is not supported") ||
+             !json::parse(response.body, nullptr, false).is_object())) {
             return std::nullopt;
         }
         throw pull_error(reference, words);

@@ -31,7 +31,9 @@ class FileDescriptor {
 enum class FileType { absent, regular, directory, symlink, other };
 
 FileType file_type(const std::string& path);
-inline bool exists(const std::string& path) { return file_type(path) != FileType::absent; }
+inline bool exists(const std::string& path) {
+    return file_type(path) != FileType::absent;
+}
 
 // Follows links.
 std::string read_file(const std::string& path);

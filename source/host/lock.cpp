@@ -45,27 +45,9 @@ bool take_number(std::string_view& text, char end, Number& number) {
     return true;
 }
 
-struct ProcessStatus {
-    char state = 'X';  // as proc(5) has it: Z is a zombie, X is dead
-    pid_t parent = 0;
-};
-
-ProcessStatus process_status(pid_t pid) {
-    std::string text;
-    try {
-        text = read_file(fmt::format("/proc/{}/stat", pid));
-    } catch (const Error&) {
-        return {};
-    }
-    // The second field is the program's name in parentheses and may hold anything.
-    const std::size_t name_end = text.rfind(") ");
-    if (name_end == std::string::npos || text.size() < name_end + 4) {
-        return {};
-    }
-    ProcessStatus status;
-    status.state = text[name_end + 2];
-    std::string_view rest = std::string_view(text).substr(name_end + 4);
-    return take_number(rest, ' ', status.parent) ? status : ProcessStatus{};
+bool lives(const Holder& holder) {
+    const ProcessStat stat = process_stat(holder.pid);
+    return stat.start_time == holder.start_time && stat.state != 'Z' && stat.state != 'X';
 }
 
 // Empty where the content names no process that lives: a holder that was killed leaves its name
@@ -79,11 +61,7 @@ std::optional<Holder> read_holder(int fd) {
     std::string_view text(buffer.data(), static_cast<std::size_t>(length));
     Holder holder;
     if (!take_number(text, ' ', holder.pid) || !take_number(text, ' ', holder.start_time) ||
-        !take_number(text, '\n', holder.since) || holder.start_time == 0 ||
-        process_start_time(holder.pid) != holder.start_time) {
-        return std::nullopt;
-    }
-    if (const char state = process_status(holder.pid).state; state == 'Z' || state == 'X') {
+        !take_number(text, '\n', holder.since) || holder.start_time == 0 || !lives(holder)) {
         return std::nullopt;
     }
     holder.command = trim(text);
@@ -100,7 +78,7 @@ void write_holder(int fd, const std::string& command) {
 }
 
 bool is_ancestor(const Holder& holder) {
-    for (pid_t pid = getppid(); pid > 0; pid = process_status(pid).parent) {
+    for (pid_t pid = getppid(); pid > 0; pid = process_stat(pid).parent) {
         if (pid == holder.pid) {
             return true;
         }

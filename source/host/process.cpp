@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -40,35 +41,6 @@ constexpr std::chrono::seconds termination_grace{10};
 // How long output may still come from what a program left running in the background.
 constexpr milliseconds drain_grace{300};
 constexpr int exec_failed = 127;
-
-struct ProcessStat {
-    char state = 'X';  // as proc(5) has it; X where there is no such process
-    pid_t group = 0;
-    unsigned long long start_time = 0;
-};
-
-ProcessStat process_stat(pid_t pid) {
-    std::string text;
-    try {
-        text = read_file("/proc/" + std::to_string(pid) + "/stat");
-    } catch (const Error&) {
-        return {};
-    }
-    // The second field is the program's name in parentheses and may hold anything.
-    const std::size_t name_end = text.rfind(')');
-    if (name_end == std::string::npos) {
-        return {};
-    }
-    ProcessStat stat;
-    char start[32] = "";
-    if (sscanf(text.c_str() + name_end + 1,
-               " %c %*s %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %31s",
-               &stat.state, &stat.group, start) != 3) {
-        return {};
-    }
-    std::from_chars(start, start + sizeof(start), stat.start_time);
-    return stat;
-}
 
 // True while a process of the group runs; zombies do not.
 bool group_runs(pid_t group) {
@@ -298,6 +270,25 @@ ssize_t read_retrying(int fd, void* bytes, std::size_t size) {
 
 }  // namespace
 
+ProcessStat process_stat(pid_t pid) {
+    std::string text;
+    try {
+        text = read_file("/proc/" + std::to_string(pid) + "/stat");
+    } catch (const Error&) {
+        return {};
+    }
+    // The second field is the program's name in parentheses and may hold anything.
+    const std::size_t name_end = text.rfind(')');
+    ProcessStat stat;
+    if (name_end == std::string::npos ||
+        sscanf(text.c_str() + name_end + 1,
+               " %c %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+               &stat.state, &stat.parent, &stat.group, &stat.start_time) != 4) {
+        return {};
+    }
+    return stat;
+}
+
 unsigned long long process_start_time(pid_t pid) {
     return process_stat(pid).start_time;
 }
@@ -347,19 +338,14 @@ BoundedResult run_bounded(const BoundedProcess& process) {
     }
 
     std::string bytes;
-    // False when there is no more to come.
+    // One piece at a time: output that never ends must not keep the loop from its other duties.
     const auto pass_output_on = [&] {
-        while (output.ours.valid()) {
-            const ssize_t got = read_some(output.ours.get(), bytes);
-            if (got == 0) {
-                output.ours.reset();
-            } else if (got < 0) {
-                return true;
-            } else if (process.output) {
-                process.output(bytes);
-            }
+        const ssize_t got = output.ours.valid() ? read_some(output.ours.get(), bytes) : -1;
+        if (got == 0) {
+            output.ours.reset();
+        } else if (got > 0 && process.output) {
+            process.output(bytes);
         }
-        return false;
     };
     const auto wait_for_news = [&](bool for_its_end) {
         std::array<pollfd, 3> news{pollfd{output.ours.get(), POLLIN, 0},
@@ -391,9 +377,11 @@ BoundedResult run_bounded(const BoundedProcess& process) {
             child.signal_group(SIGKILL);
         }
     }
+    pass_output_on();
     const auto drain_until = SteadyClock::now() + drain_grace;
-    while (pass_output_on() && SteadyClock::now() < drain_until) {
+    while (output.ours.valid() && SteadyClock::now() < drain_until) {
         wait_for_news(false);
+        pass_output_on();
     }
     result.status = child.wait();
     if (cancelled) {

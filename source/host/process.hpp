@@ -13,8 +13,17 @@ namespace drunner {
 // How a child ended, as a shell tells it: 0..255, or 128 + signal.
 using ExitStatus = int;
 
-// The start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), which
-// together with the pid names one process; 0 where there is no such process.
+// What /proc/PID/stat says of a process (proc(5)). The start time, in clock ticks since boot,
+// together with the pid names one process for ever.
+struct ProcessStat {
+    char state = 'X';  // Z is a zombie, X is one that is not there
+    pid_t parent = 0;
+    pid_t group = 0;
+    unsigned long long start_time = 0;
+};
+ProcessStat process_stat(pid_t pid);
+
+// 0 where there is no such process.
 unsigned long long process_start_time(pid_t pid);
 
 struct BoundedProcess {

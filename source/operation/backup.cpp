@@ -105,7 +105,7 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         BackupJob job;
         job.header = header_of(machine, manifest);
         job.header.volumes = volumes_of(machine, manifest);
-        job.scripts_directory = machine.paths.scripts(name);
+        job.scripts_directory = machine.paths.release_scripts(name, manifest.current);
         job.hook_directory = hook_directory;
         job.key = request.key;
         job.level = request.level;

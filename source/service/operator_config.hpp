@@ -18,10 +18,10 @@ std::string_view pull_policy_word(PullPolicy policy);
 // /etc/drunner/config.sh: KEY=VALUE, read as data, never executed.
 struct OperatorConfig {
     PullPolicy pull = PullPolicy::automatic;
-    std::string backup_directory;    // BACKUPDIR
-    std::string launcher_directory;  // LAUNCHERDIR
-    std::vector<std::string> hook_env;      // HOOKENV
-    std::vector<std::string> recipients;    // RECIPIENTS
+    std::string backup_directory;                      // BACKUPDIR
+    std::string launcher_directory;                    // LAUNCHERDIR
+    std::vector<std::string> hook_env;                 // HOOKENV
+    std::vector<std::string> recipients;               // RECIPIENTS
     std::optional<std::chrono::seconds> hook_timeout;  // HOOKTIMEOUT, 0 = none
 };
 

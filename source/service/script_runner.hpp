@@ -76,10 +76,10 @@ class ScriptRunner {
 
 // The operator's settings that decide about a hook's environment.
 struct BashRunnerSettings {
-    std::string prefix;                  // DRUNNER_PREFIX, empty where none
-    std::string drunner_directory;       // of the binary: first on PATH
-    std::string launcher_directory;      // second on PATH
-    std::vector<std::string> hook_env;   // HOOKENV: further variables to pass on
+    std::string prefix;                 // DRUNNER_PREFIX, empty where none
+    std::string drunner_directory;      // of the binary: first on PATH
+    std::string launcher_directory;     // second on PATH
+    std::vector<std::string> hook_env;  // HOOKENV: further variables to pass on
 };
 
 class BashRunner : public ScriptRunner {

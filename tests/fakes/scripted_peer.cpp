@@ -159,6 +159,10 @@ void ScriptedPeer::serve(int fd, unsigned number) {
             return;
         }
         received.append(buffer.data(), static_cast<std::size_t>(count));
+        constexpr char tls_handshake = '\x16';
+        if (received.front() == tls_handshake) {
+            return;
+        }
         const std::size_t head_end = received.find("\r\n\r\n");
         if (head_end == std::string::npos) {
             continue;
@@ -168,7 +172,7 @@ void ScriptedPeer::serve(int fd, unsigned number) {
         const auto lines = split(std::string_view(received).substr(0, head_end), '\n');
         const auto words = split(trim(lines.front()), ' ');
         if (words.size() != 3) {
-            return;  // TLS, say
+            return;
         }
         request.method = words[0];
         request.path = words[1];

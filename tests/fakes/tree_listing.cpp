@@ -30,17 +30,17 @@ class Lister {
         if (fstatat(parent, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
             throw std::runtime_error("cannot stat " + path);
         }
-        std::string line = fmt::format("{} type={:o} mode={:04o} owner={}:{} mtime={}.{:09}",
-                                       printable(path), status.st_mode & S_IFMT,
-                                       status.st_mode & 07777U, status.st_uid, status.st_gid,
-                                       status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+        std::string line =
+            fmt::format("{} type={:o} mode={:04o} owner={}:{} mtime={}.{:09}", printable(path),
+                        status.st_mode & S_IFMT, status.st_mode & 07777U, status.st_uid,
+                        status.st_gid, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
         if (S_ISREG(status.st_mode)) {
             line += content(parent, name, status);
         } else if (S_ISLNK(status.st_mode)) {
             std::array<char, 4096> target{};
             const ssize_t size = readlinkat(parent, name.c_str(), target.data(), target.size());
-            line += fmt::format(" target={}", printable({target.data(),
-                                                         static_cast<std::size_t>(size)}));
+            line += fmt::format(" target={}",
+                                printable({target.data(), static_cast<std::size_t>(size)}));
         } else if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {
             line += fmt::format(" device={}", status.st_rdev);
         }
@@ -100,7 +100,8 @@ class Lister {
             // Zeros may be data or a hole, which is no difference in content.
             const Bytes bytes = Bytes(buffer).first(static_cast<std::size_t>(got));
             for (std::size_t at = 0; at < bytes.size(); at += 4096) {
-                const Bytes page = bytes.subspan(at, std::min<std::size_t>(4096, bytes.size() - at));
+                const Bytes page =
+                    bytes.subspan(at, std::min<std::size_t>(4096, bytes.size() - at));
                 if (std::any_of(page.begin(), page.end(),
                                 [](std::byte b) { return b != std::byte{0}; })) {
                     sum.update(as_bytes(std::to_string(data + static_cast<off_t>(at))));

@@ -174,6 +174,8 @@ TEST_CASE("refusals have their kind and the engine's own words") {
           Row{500, "", ErrorKind::engine_refused, "HTTP status 500"},
           Row{400, R"({"message":7})", ErrorKind::engine_refused, "7"},
           Row{409, R"({"message":"in use"})", ErrorKind::engine_conflict, "in use"},
+          Row{500, R"({"message":"the container name is already in use"})",
+              ErrorKind::engine_conflict, "already in use"},
           Row{404, R"({"message":"no such container"})", ErrorKind::engine_not_found,
               "no such container"}}) {
         CAPTURE(row.body);
@@ -314,7 +316,9 @@ TEST_CASE("the digest can be asked for through an engine that has the endpoint")
     CHECK(engine->distribution_digest(reference, {"YXV0aA=="}) == "sha256:12");
     CHECK(engine.last().path == "/v1.41/distribution/quay.io/a/app:1/json");
     CHECK(engine.last().headers.at("x-registry-auth") == "YXV0aA==");
-    for (const char* body : {"Not Found\n", R"({"message":"page not found"})"}) {
+    for (const char* body :
+         {"Not Found\n", R"({"message":"page not found"})",
+          R"({"cause":"","message":"Path /v1.41/distribution/a/json is not supported"})"}) {
         ScriptedEngine lacking([&](const PeerRequest&) { return reply(404, body); });
         CHECK_FALSE(lacking->distribution_digest(reference, {}));
     }

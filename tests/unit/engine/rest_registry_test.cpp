@@ -320,8 +320,7 @@ TEST_CASE("the engine is asked only where the registry does not answer at all") 
 }
 
 TEST_CASE("plain HTTP is for loopback and what the engine calls insecure") {
-    // 127.0.0.1 by a name that is not loopback's to us: whether plain HTTP is tried is the engine's
-    // word, and the resolver of the C library knows only localhost, so an address stands for it.
+    // 0.0.0.0 leads to this host too, and is not loopback by its name.
     std::atomic<int> asked = 0;
     ScriptedPeer peer("", [&](const PeerRequest&) {
         ++asked;

@@ -155,6 +155,14 @@ TEST_CASE("at the limit the whole group ends") {
     CHECK_FALSE(runs(std::stoi(ran.output)));
 }
 
+TEST_CASE("output that never ends does not keep a program past its limit") {
+    BoundedProcess process = bash("yes");
+    process.limit = std::chrono::seconds(1);
+    const BoundedResult result = run_bounded(process);
+    CHECK(result.timed_out);
+    CHECK(result.status == 128 + SIGTERM);
+}
+
 TEST_CASE("a program may clean up when its time is over") {
     BoundedProcess process = bash("trap 'echo cleaned; exit 5' TERM; sleep 1000 & wait");
     process.limit = std::chrono::seconds(1);
