@@ -237,11 +237,13 @@ engine_objects() {
 sweep() {
     "$DOCKER" ps --all --quiet | xargs -r "$DOCKER" rm --force --volumes >/dev/null 2>&1 || true
     "$DOCKER" volume ls --quiet | xargs -r "$DOCKER" volume rm --force >/dev/null 2>&1 || true
-    local tag id
+    local tag id now
+    now=$(tags)
+    if [[ $now == "$TAGS_BEFORE" ]]; then return 0; fi
     while read -r tag id; do
-        [[ $(image_id "$tag" 2>/dev/null) == "$id" ]] || "$DOCKER" tag "$id" "$tag"
-    done <<<"$TAGS_BEFORE"
-    comm -13 <(cut -d' ' -f1 <<<"$TAGS_BEFORE") <(tags | cut -d' ' -f1) |
+        "$DOCKER" tag "$id" "$tag"
+    done < <(comm -23 <(printf '%s\n' "$TAGS_BEFORE") <(printf '%s\n' "$now"))
+    comm -13 <(cut -d' ' -f1 <<<"$TAGS_BEFORE") <(cut -d' ' -f1 <<<"$now") |
         xargs -r "$DOCKER" rmi --force >/dev/null 2>&1 || true
 }
 
