@@ -127,11 +127,11 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         transaction.perform(run_hook(machine, name, transaction.journal(),
                                      {Hook::install, release.config.version, {}, "recover"}));
         perform_selftest(machine, transaction, manifest, "recover");
+        transaction.after_commit(settling_keep());
         for (const Release& old : old_releases) {
             transaction.after_commit(removing_pin(old.number));
             transaction.after_commit(removing_path(machine.paths.release(name, old.number)));
         }
-        transaction.after_commit(settling_keep());
     });
     return Outcome::changed;
 }

@@ -191,11 +191,13 @@ void undo_make_keep_container(const UndoContext& context, const json& parameters
 }
 
 void undo_link_release(const UndoContext& context, const json& parameters) {
+    if (!parameters.at("imagename").get<bool>()) {
+        remove_tree(context.machine.paths.imagename(context.service));
+    }
     const std::string before = parameters.at("before");
     const std::string link = context.machine.paths.scripts(context.service);
     if (before.empty()) {
         remove_tree(link);
-        remove_tree(context.machine.paths.imagename(context.service));
     } else if (read_symlink(link) != before) {
         replace_symlink(before, link);
     }
@@ -529,13 +531,13 @@ Step make_keep_container(Machine& machine, const Manifest& manifest, const std::
 
 Step link_release(Machine& machine, const ServiceName& service, int number) {
     const std::string link = machine.paths.scripts(service);
-    return {"link-release", json{{"before", read_symlink(link)}}.dump(),
-            [&machine, service, number] {
-                const std::string imagename = machine.paths.imagename(service);
+    const std::string imagename = machine.paths.imagename(service);
+    const json parameters{{"before", read_symlink(link)}, {"imagename", exists(imagename)}};
+    return {"link-release", parameters.dump(), [link, imagename, number] {
                 if (!exists(imagename)) {
                     replace_symlink("drunner/../imagename.sh", imagename);
                 }
-                replace_symlink(link_target(number), machine.paths.scripts(service));
+                replace_symlink(link_target(number), link);
             }};
 }
 
