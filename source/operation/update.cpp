@@ -165,8 +165,6 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     try {
         transact(machine, name, "update", [&](Transaction& transaction) {
             Journal& journal = transaction.journal();
-            const std::string snapshot =
-                machine.paths.service(name) + "/snapshot-" + transaction.id() + ".tar.zst";
             transaction.perform(remember_containers(machine, name));
             renew_temp_directory(machine, transaction, name);
             transaction.perform(write_release(machine, next, release, inspected.files));
@@ -174,9 +172,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             transaction.perform(
                 run_hook(machine, name, journal,
                          {Hook::update_start, current.config.version, {}, "update"}));
-            if (!manifest.volumes.empty()) {
-                transaction.perform(snapshot_volumes(machine, manifest, snapshot));
-            }
+            protect_data(machine, transaction, name, manifest.volumes);
             transaction.perform(link_release(machine, name, release.number));
             transaction.perform(write_manifest(machine, next));
             for (const ManagedVolume& volume : volumes.to_make) {
@@ -195,7 +191,6 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
                 transaction.after_commit(removing_pin(number));
                 transaction.after_commit(removing_path(machine.paths.release(name, number)));
             }
-            transaction.after_commit(removing_path(snapshot));
         });
     } catch (const Error& error) {
         if (const auto unchanged = catalog.find(name);
