@@ -12,8 +12,8 @@ tour() {
 
 @test "the tour of README.md works" {
     local line count=0
-    local lines=$PWD/lines
-    tour >"$lines"
+    local typed=$PWD/typed
+    tour >"$typed"
     cd "$ROOT"
     while IFS= read -r line; do
         [[ -n $line ]] || continue
@@ -26,7 +26,7 @@ tour() {
             printf '%s\nexit %s, not %s\n%s\n%s\n' "$line" "$status" "$code" "$output" "$stderr"
             return 1
         fi
-    done <"$lines"
+    done <"$typed"
     ((count > 8))
 }
 
