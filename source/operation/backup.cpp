@@ -97,6 +97,8 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     transact(machine, name, "backup", [&](Transaction& transaction) {
         const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
         const std::string hook_directory = outer + "/files";
+        // What backupstart paused or stopped comes back also where backupend fails.
+        transaction.perform(remember_containers(machine, name));
         transaction.perform(make_path(outer, [&] { make_hook_directory(outer); }));
         transaction.after_commit(removing_path(outer));
         HookStep hook{Hook::backup_start, version, {hook_directory}, "backup"};

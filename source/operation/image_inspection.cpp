@@ -4,8 +4,10 @@
 #include <optional>
 #include <utility>
 
+#include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "host/file.hpp"
 #include "service/manifest.hpp"
 
 namespace drunner {
@@ -16,28 +18,43 @@ constexpr std::uint64_t account_file_limit = 4U << 20U;
 constexpr std::chrono::seconds evaluation_limit{20};
 constexpr std::uint64_t evaluation_output_limit = 1U << 20U;
 
-// A container that is never started, or a confined one; removed however its use ends.
+// A container that is never started, or a confined one; removed however its use ends. Its name is
+// known before it is made, so that it can be removed also where the engine's answer was lost.
 class ScratchContainer {
   public:
-    ScratchContainer(Engine& engine, ContainerSpec spec) : engine_(engine) {
+    ScratchContainer(Engine& engine, ContainerSpec spec)
+        : engine_(engine), name_("drunner-scratch-" + random_id()) {
+        spec.name = name_;
         spec.labels[label::scratch] = "inspection";
-        id_ = engine.create_container(spec);
-    }
-    ~ScratchContainer() {
         try {
-            engine_.remove_container(id_);
-        } catch (const std::exception&) {
-            // Labelled as scratch: `drunner clean` removes what is left of it.
+            engine.create_container(spec);
+        } catch (...) {
+            remove();
+            throw;
         }
     }
+    ~ScratchContainer() { remove(); }
     ScratchContainer(const ScratchContainer&) = delete;
     ScratchContainer& operator=(const ScratchContainer&) = delete;
 
-    const std::string& id() const { return id_; }
+    const std::string& id() const { return name_; }
 
   private:
+    // Labelled as scratch: `drunner clean` removes what an engine that is away keeps.
+    void remove() {
+        const CancellationShield shield;
+        for (int attempt = 0; attempt < 2; ++attempt) {
+            try {
+                engine_.remove_container(name_);
+                return;
+            } catch (const Error&) {
+                continue;
+            }
+        }
+    }
+
     Engine& engine_;
-    std::string id_;
+    std::string name_;
 };
 
 std::optional<std::string> account_file(Engine& engine, const std::string& container,

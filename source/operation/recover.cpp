@@ -95,6 +95,12 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     VolumePlan volumes = plan_volumes(machine, name, manifest.installation, release.config.volumes,
                                       manifest.volumes, request.empty);
     const std::vector<Release> old_releases = manifest.releases;
+    std::vector<ManagedVolume> existing;
+    std::copy_if(volumes.all.begin(), volumes.all.end(), std::back_inserter(existing),
+                 [&](const ManagedVolume& volume) {
+                     return std::find(volumes.to_make.begin(), volumes.to_make.end(), volume) ==
+                            volumes.to_make.end();
+                 });
     manifest.volumes = volumes.all;
     manifest.releases = {release};
     manifest.current = number;
@@ -108,6 +114,10 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
             run_tolerant_hook(machine, name, transaction.journal(),
                               {Hook::uninstall, version, {}, "recover"});
         }
+        // The `install` hook below makes them anew; where `uninstall` is lost or failed they would
+        // be in its way.
+        remove_containers(machine, name);
+        protect_data(machine, transaction, name, existing);
         renew_temp_directory(machine, transaction, name);
         transaction.perform(write_release(machine, manifest, release, inspected.files));
         transaction.perform(pin_image(machine, name, release));
@@ -127,11 +137,11 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         transaction.perform(run_hook(machine, name, transaction.journal(),
                                      {Hook::install, release.config.version, {}, "recover"}));
         perform_selftest(machine, transaction, manifest, "recover");
+        transaction.after_commit(settling_keep());
         for (const Release& old : old_releases) {
             transaction.after_commit(removing_pin(old.number));
             transaction.after_commit(removing_path(machine.paths.release(name, old.number)));
         }
-        transaction.after_commit(settling_keep());
     });
     return Outcome::changed;
 }

@@ -12,6 +12,7 @@
 
 #include "archive/directory_entry.hpp"
 #include "backup/backup_file.hpp"
+#include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "engine/endpoint.hpp"
@@ -88,6 +89,35 @@ ContainerSpec keep_spec(const Manifest& manifest, const Release& release, std::s
     spec.mounts = mounts_of(manifest.volumes, false);
     return spec;
 }
+
+// What runs is paused as long as this stands.
+class PausedContainers {
+  public:
+    PausedContainers(Machine& machine, const ServiceName& service) : engine_(machine.engine) {
+        for (const ContainerSummary& container : containers_of(machine, service)) {
+            if (container.state == "running") {
+                ids_.push_back(container.id);
+                engine_.pause_container(container.id);
+            }
+        }
+    }
+    ~PausedContainers() {
+        const CancellationShield shield;
+        for (const std::string& id : ids_) {
+            try {
+                engine_.unpause_container(id);
+            } catch (const Error&) {
+                // remember-containers, which every such transaction begins with, brings it back.
+            }
+        }
+    }
+    PausedContainers(const PausedContainers&) = delete;
+    PausedContainers& operator=(const PausedContainers&) = delete;
+
+  private:
+    Engine& engine_;
+    std::vector<std::string> ids_;
+};
 
 std::chrono::seconds limit_of(const Machine& machine, Hook hook) {
     if (machine.config.hook_timeout) {
@@ -191,11 +221,13 @@ void undo_make_keep_container(const UndoContext& context, const json& parameters
 }
 
 void undo_link_release(const UndoContext& context, const json& parameters) {
+    if (!parameters.at("imagename").get<bool>()) {
+        remove_tree(context.machine.paths.imagename(context.service));
+    }
     const std::string before = parameters.at("before");
     const std::string link = context.machine.paths.scripts(context.service);
     if (before.empty()) {
         remove_tree(link);
-        remove_tree(context.machine.paths.imagename(context.service));
     } else if (read_symlink(link) != before) {
         replace_symlink(before, link);
     }
@@ -529,13 +561,13 @@ Step make_keep_container(Machine& machine, const Manifest& manifest, const std::
 
 Step link_release(Machine& machine, const ServiceName& service, int number) {
     const std::string link = machine.paths.scripts(service);
-    return {"link-release", json{{"before", read_symlink(link)}}.dump(),
-            [&machine, service, number] {
-                const std::string imagename = machine.paths.imagename(service);
+    const std::string imagename = machine.paths.imagename(service);
+    const json parameters{{"before", read_symlink(link)}, {"imagename", exists(imagename)}};
+    return {"link-release", parameters.dump(), [link, imagename, number] {
                 if (!exists(imagename)) {
                     replace_symlink("drunner/../imagename.sh", imagename);
                 }
-                replace_symlink(link_target(number), machine.paths.scripts(service));
+                replace_symlink(link_target(number), link);
             }};
 }
 
@@ -596,45 +628,55 @@ Step exchange_volume_data(Machine& machine, const std::map<std::string, std::str
             }};
 }
 
-Step snapshot_volumes(Machine& machine, const Manifest& manifest, const std::string& file) {
-    json volumes = json::object();
-    for (const ManagedVolume& volume : manifest.volumes) {
-        volumes[volume.path] = volume.name;
+Step snapshot_volumes(Machine& machine, const ServiceName& service,
+                      const std::vector<ManagedVolume>& volumes, const std::string& file) {
+    json names = json::object();
+    for (const ManagedVolume& volume : volumes) {
+        names[volume.path] = volume.name;
     }
-    return {
-        "snapshot-volumes", json{{"file", file}, {"volumes", volumes}}.dump(),
-        [&machine, &manifest, file] {
-            BackupJob job;
-            job.header.service = manifest.name.text();
-            job.level = 1;
-            VolumeAccess access(machine);
-            for (const ManagedVolume& volume : manifest.volumes) {
-                BackupVolume source;
-                source.path = volume.path;
-                source.name = volume.name;
-                source.source = access.directory(volume.name);
-                job.header.volumes.push_back(std::move(source));
-            }
-            std::vector<std::string> paused;
-            const auto unpause = [&] {
-                for (const std::string& id : paused) {
-                    machine.engine.unpause_container(id);
+    return {"snapshot-volumes", json{{"file", file}, {"volumes", names}}.dump(),
+            [&machine, service, volumes, file] {
+                BackupJob job;
+                job.header.service = service.text();
+                job.level = 1;
+                VolumeAccess access(machine);
+                for (const ManagedVolume& volume : volumes) {
+                    BackupVolume source;
+                    source.path = volume.path;
+                    source.name = volume.name;
+                    source.source = access.directory(volume.name);
+                    job.header.volumes.push_back(std::move(source));
                 }
-            };
-            try {
-                for (const ContainerSummary& container : containers_of(machine, manifest.name)) {
-                    if (container.state == "running") {
-                        machine.engine.pause_container(container.id);
-                        paused.push_back(container.id);
-                    }
-                }
+                const PausedContainers paused(machine, service);
                 write_backup_file(job, file, machine.progress);
-            } catch (...) {
-                unpause();
-                throw;
-            }
-            unpause();
-        }};
+            }};
+}
+
+bool can_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes) {
+    try {
+        VolumeAccess access(machine);
+        for (const ManagedVolume& volume : volumes) {
+            access.directory(volume.name);
+        }
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::system) {
+            throw;
+        }
+        machine.progress.warning("data could not be rolled back: " + std::string(error.what()));
+        return false;
+    }
+}
+
+void protect_data(Machine& machine, Transaction& transaction, const ServiceName& service,
+                  const std::vector<ManagedVolume>& volumes) {
+    if (volumes.empty() || !can_snapshot(machine, volumes)) {
+        return;
+    }
+    const std::string file =
+        machine.paths.service(service) + "/snapshot-" + transaction.id() + ".tar.zst";
+    transaction.perform(snapshot_volumes(machine, service, volumes, file));
+    transaction.after_commit(removing_path(file));
 }
 
 Step make_path(std::string path, std::function<void()> perform) {

@@ -53,9 +53,16 @@ Step stop_service(Machine& machine, const ServiceName& service, std::vector<std:
 // Exchanges the content of the volumes with the directories beside them (volume name -> directory,
 // on the volume's file system). The directories then hold the old content.
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside);
-// Writes the data of the manifest's volumes to `file`, while what runs on them is paused; undone by
-// putting that data back.
-Step snapshot_volumes(Machine& machine, const Manifest& manifest, const std::string& file);
+// Writes the volumes' data to `file`, while what runs on them is paused; undone by putting that
+// data back.
+Step snapshot_volumes(Machine& machine, const ServiceName& service,
+                      const std::vector<ManagedVolume>& volumes, const std::string& file);
+// Whether the data of all these volumes can be read and put back here; says why not.
+bool can_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes);
+// Performs the snapshot into a file of the service that goes after the commit; nothing where there
+// is nothing to take, and a warning where it cannot be taken.
+void protect_data(Machine& machine, Transaction& transaction, const ServiceName& service,
+                  const std::vector<ManagedVolume>& volumes);
 // Performs `perform`; undone by removing the path (a tree of drunner's own).
 Step make_path(std::string path, std::function<void()> perform);
 

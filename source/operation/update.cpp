@@ -83,17 +83,17 @@ std::vector<std::string> differences(const Release& before, const Release& after
     return changes;
 }
 
-// The releases to keep are the current and the one before it.
-void drop_older_releases(const Machine& machine, Transaction& transaction, Manifest& manifest) {
+// The releases to keep are the current and the one before it; answers the numbers of the others.
+std::vector<int> drop_older_releases(Manifest& manifest) {
+    std::vector<int> dropped;
     std::erase_if(manifest.releases, [&](const Release& release) {
         const bool keep = release.number == manifest.current || release.number == manifest.previous;
         if (!keep) {
-            transaction.after_commit(removing_pin(release.number));
-            transaction.after_commit(
-                removing_path(machine.paths.release(manifest.name, release.number)));
+            dropped.push_back(release.number);
         }
         return !keep;
     });
+    return dropped;
 }
 
 }  // namespace
@@ -155,6 +155,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     next.previous = manifest.current;
     next.current = release.number;
     next.releases.push_back(release);
+    const std::vector<int> dropped = drop_older_releases(next);
     std::vector<std::string> volume_names;
     for (const ManagedVolume& volume : manifest.volumes) {
         volume_names.push_back(volume.name);
@@ -164,8 +165,6 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     try {
         transact(machine, name, "update", [&](Transaction& transaction) {
             Journal& journal = transaction.journal();
-            const std::string snapshot =
-                machine.paths.service(name) + "/snapshot-" + transaction.id() + ".tar.zst";
             transaction.perform(remember_containers(machine, name));
             renew_temp_directory(machine, transaction, name);
             transaction.perform(write_release(machine, next, release, inspected.files));
@@ -173,10 +172,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             transaction.perform(
                 run_hook(machine, name, journal,
                          {Hook::update_start, current.config.version, {}, "update"}));
-            if (!manifest.volumes.empty()) {
-                transaction.perform(snapshot_volumes(machine, manifest, snapshot));
-            }
-            drop_older_releases(machine, transaction, next);
+            protect_data(machine, transaction, name, manifest.volumes);
             transaction.perform(link_release(machine, name, release.number));
             transaction.perform(write_manifest(machine, next));
             for (const ManagedVolume& volume : volumes.to_make) {
@@ -189,8 +185,12 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             transaction.perform(run_hook(machine, name, journal,
                                          {Hook::update_end, release.config.version, {}, "update"}));
             perform_selftest(machine, transaction, next, "update");
+            // The kept containers use the pinned images: they change before a pin goes.
             transaction.after_commit(settling_keep());
-            transaction.after_commit(removing_path(snapshot));
+            for (const int number : dropped) {
+                transaction.after_commit(removing_pin(number));
+                transaction.after_commit(removing_path(machine.paths.release(name, number)));
+            }
         });
     } catch (const Error& error) {
         if (const auto unchanged = catalog.find(name);

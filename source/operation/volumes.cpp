@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
@@ -14,28 +15,41 @@ std::string label_of(const Volume& volume, const char* key) {
     return found == volume.labels.end() ? std::string() : found->second;
 }
 
-// Removes the probe however the proof ends.
+// A volume to look for on this machine; removed however the proof ends, also where the engine's
+// answer to its creation was lost.
 class Probe {
   public:
-    explicit Probe(Engine& engine)
-        : engine_(engine),
-          volume_(
-              engine.create_volume("drunner-probe-" + random_id(), {{label::scratch, "probe"}})) {}
-    ~Probe() {
+    explicit Probe(Engine& engine) : engine_(engine), name_("drunner-probe-" + random_id()) {
         try {
-            engine_.remove_volume(volume_.name);
-        } catch (const Error&) {
-            // Labelled as scratch: `drunner clean` removes what is left of probes.
+            mountpoint_ = engine.create_volume(name_, {{label::scratch, "probe"}}).mountpoint;
+        } catch (...) {
+            remove();
+            throw;
         }
     }
+    ~Probe() { remove(); }
     Probe(const Probe&) = delete;
     Probe& operator=(const Probe&) = delete;
 
-    bool appears_here() const { return file_type(volume_.mountpoint) == FileType::directory; }
+    bool appears_here() const { return file_type(mountpoint_) == FileType::directory; }
 
   private:
+    // Labelled as scratch: `drunner clean` removes what an engine that is away keeps.
+    void remove() {
+        const CancellationShield shield;
+        for (int attempt = 0; attempt < 2; ++attempt) {
+            try {
+                engine_.remove_volume(name_);
+                return;
+            } catch (const Error&) {
+                continue;
+            }
+        }
+    }
+
     Engine& engine_;
-    Volume volume_;
+    std::string name_;
+    std::string mountpoint_;
 };
 
 }  // namespace
