@@ -78,6 +78,7 @@ class UnfinishedFile {
             throw cannot_write(path_, errno);
         }
         posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
+        posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
         Sha256 sum;
         std::vector<std::byte> buffer(std::size_t{1} << 20U);
         off_t position = 0;

@@ -9,7 +9,7 @@ namespace drunner {
 // which stock zstd passes over.
 inline constexpr std::uint32_t trailer_magic = 0x184D2A5D;
 inline constexpr std::size_t trailer_size = 8 + 32;
-// No frame of a backup holds more of the tar than this; usually it is 512 KiB to 1 MiB.
+// No frame of a backup holds more of the tar than this; usually it is 1 to 2 MiB.
 inline constexpr std::size_t frame_limit = std::size_t{16} << 20U;
 
 // write_backup with its files read in another way.

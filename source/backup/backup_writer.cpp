@@ -24,8 +24,8 @@
 namespace drunner {
 namespace {
 
-// Larger frames do not pay, smaller ones cost ratio.
-constexpr std::uint64_t piece_size = std::uint64_t{1} << 20U;
+// With smaller pieces the file passes 3 % over what zstd makes of it in one; larger ones cost memory.
+constexpr std::uint64_t piece_size = std::uint64_t{2} << 20U;
 // What a member takes beside its content: header, pax header and its records.
 constexpr std::uint64_t member_estimate = 3 * tar_block;
 // Directories and files that all pieces together may hold open; a process has 1024 at least.
