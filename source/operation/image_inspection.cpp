@@ -57,6 +57,14 @@ class ScratchContainer {
     std::string name_;
 };
 
+ContainerSpec never_started(const Image& image) {
+    ContainerSpec spec;
+    spec.image = image.id;
+    // An image without a command needs one to be created; this one never runs.
+    spec.command = {"true"};
+    return spec;
+}
+
 std::optional<std::string> account_file(Engine& engine, const std::string& container,
                                         std::string_view path) {
     std::string tar;
@@ -88,11 +96,17 @@ bool needs_no_lookup(std::string_view user) {
            is_number(user.substr(colon + 1));
 }
 
-void read_user(Engine& engine, const std::string& container, ImageFacts& facts) {
+void read_user(Engine& engine, const Image& image, ImageFacts& facts) {
+    std::optional<ScratchContainer> container;
+    const auto file = [&](std::string_view path) {
+        if (!container) {
+            container.emplace(engine, never_started(image));
+        }
+        return account_file(engine, container->id(), path);
+    };
     try {
         facts.resolved_user = resolve_image_user(
-            facts.user, [&] { return account_file(engine, container, "/etc/passwd"); },
-            [&] { return account_file(engine, container, "/etc/group"); });
+            facts.user, [&] { return file("/etc/passwd"); }, [&] { return file("/etc/group"); });
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::image_refused) {
             throw;
@@ -101,10 +115,11 @@ void read_user(Engine& engine, const std::string& container, ImageFacts& facts) 
     }
 }
 
-void read_files(Engine& engine, const std::string& container, ImageFacts& facts) {
+void read_files(Engine& engine, const Image& image, ImageFacts& facts) {
     try {
+        const ScratchContainer container(engine, never_started(image));
         ImageFilesReader reader("drunner");
-        engine.read_archive(container, drunner_directory,
+        engine.read_archive(container.id(), drunner_directory,
                             [&](Bytes bytes) { reader.write(bytes); });
         facts.files = reader.finish();
     } catch (const Error& error) {
@@ -196,16 +211,12 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
     facts.architecture = image.architecture;
     facts.user = image.user;
     {
-        ContainerSpec spec;
-        spec.image = image.id;
-        // An image without a command needs one to be created; this one never runs.
-        spec.command = {"true"};
-        const ScratchContainer container(machine.engine, std::move(spec));
-        // Each archive costs the engine tens of milliseconds whatever its size: two at once.
+        // Each archive costs the engine tens of milliseconds whatever its size, and those of one
+        // container wait for each other: two containers, side by side.
         auto user =
             std::async(needs_no_lookup(image.user) ? std::launch::deferred : std::launch::async,
-                       [&] { read_user(machine.engine, container.id(), facts); });
-        read_files(machine.engine, container.id(), facts);
+                       [&] { read_user(machine.engine, image, facts); });
+        read_files(machine.engine, image, facts);
         user.get();
     }
     if (facts.files) {
