@@ -64,9 +64,7 @@ class RealMachine {
         : paths_(prefix), progress_(style_of(arguments)) {
         set_up_log(paths_.log_directory(), command_line);
         OperatorConfig config = load_operator_config(paths_);
-        const std::string named = arguments.value("host");
-        const bool was_named = !named.empty() || !environment("DOCKER_HOST").empty();
-        const std::string socket = socket_for(service, named, was_named);
+        const std::string socket = socket_for(service, arguments.value("host"));
         engine_ = make_rest_engine(socket);
         registry_ = make_rest_registry(*engine_, default_docker_config());
         const std::string binary = std::filesystem::read_symlink("/proc/self/exe").string();
@@ -74,7 +72,7 @@ class RealMachine {
             prefix, parent_of(binary), config.launcher_directory, config.hook_env});
         machine_.reset(new Machine{
             *engine_, *registry_, *scripts_, clock_, progress_, paths_, std::move(config), socket,
-            was_named, drunner_version(), binary, environment("PATH"), command_line,
+            drunner_version(), binary, environment("PATH"), command_line,
             std::chrono::seconds(number_option(arguments, "wait", 0, longest_wait_seconds, 0)),
             false, nullptr});
     }
@@ -82,21 +80,25 @@ class RealMachine {
     Machine& machine() { return *machine_; }
 
   private:
-    // An installed service is bound to its engine; only what the operator names says otherwise, and
-    // is then held against it.
-    std::string socket_for(const std::optional<ServiceName>& service, const std::string& named,
-                           bool was_named) const {
-        if (service && !was_named) {
-            try {
-                const auto manifest = Catalog(paths_).find(*service);
-                if (manifest && !manifest->engine_socket.empty()) {
-                    return manifest->engine_socket;
-                }
-            } catch (const Error&) {
-                // Broken: the operation itself says so, and what to type.
-            }
+    // An installed service is bound to its engine; only what the operator names (--host,
+    // DOCKER_HOST, a context) says otherwise, and is then held against it.
+    std::string socket_for(const std::optional<ServiceName>& service,
+                           const std::string& host_option) const {
+        std::string socket = engine_socket(host_option);
+        const bool is_named = !host_option.empty() || !environment("DOCKER_HOST").empty() ||
+                              socket != default_engine_socket;
+        if (!service || is_named) {
+            return socket;
         }
-        return engine_socket(named);
+        try {
+            const auto manifest = Catalog(paths_).find(*service);
+            if (manifest && !manifest->engine_socket.empty()) {
+                return manifest->engine_socket;
+            }
+        } catch (const Error&) {
+            // Broken: the operation itself says so, and what to type.
+        }
+        return socket;
     }
 
     Paths paths_;

@@ -24,7 +24,8 @@
 namespace drunner {
 namespace {
 
-// With smaller pieces the file passes 3 % over what zstd makes of it in one; larger ones cost memory.
+// With smaller pieces the file passes 3 % over what zstd makes of it in one; larger ones cost
+// memory.
 constexpr std::uint64_t piece_size = std::uint64_t{2} << 20U;
 // What a member takes beside its content: header, pax header and its records.
 constexpr std::uint64_t member_estimate = 3 * tar_block;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,7 +25,22 @@ int number_option(const Arguments& arguments, std::string_view option, int least
 // so that no child sees it). Empty where neither is given; an empty one is an error.
 Secret password_of(const Arguments& arguments);
 
-// The key to read a backup with: password, --identity, --plain, --no-trailer.
+// The options of every command that opens a backup; open_key_of reads them.
+inline constexpr std::array open_key_options{
+    OptionRow{"password-file", 0, "FILE", "decrypt with the password in it (else PASS)"},
+    OptionRow{"identity", 0, "FILE", "decrypt with the age identities in it"},
+    OptionRow{"plain", 0, nullptr, "a key for a file that is not encrypted is no error"},
+    OptionRow{"no-trailer", 0, nullptr, "accept a file that stock tools made, without checksum"},
+};
 OpenKey open_key_of(const Arguments& arguments);
+
+// Two lists of options as one.
+template <std::size_t First, std::size_t Second>
+constexpr auto joined(const std::array<OptionRow, First>& first,
+                      const std::array<OptionRow, Second>& second) {
+    std::array<OptionRow, First + Second> all{};
+    std::copy(second.begin(), second.end(), std::copy(first.begin(), first.end(), all.begin()));
+    return all;
+}
 
 }  // namespace drunner

@@ -16,9 +16,13 @@ static_assert(std::atomic<int>::is_always_lock_free);
 
 }  // namespace
 
-void request_cancellation(int signal_number) { requested_signal.store(signal_number); }
+void request_cancellation(int signal_number) {
+    requested_signal.store(signal_number);
+}
 
-int pending_cancellation() { return shields.load() > 0 ? 0 : requested_signal.load(); }
+int pending_cancellation() {
+    return shields.load() > 0 ? 0 : requested_signal.load();
+}
 
 void check_cancellation() {
     if (const int signal_number = pending_cancellation(); signal_number != 0) {
@@ -27,7 +31,11 @@ void check_cancellation() {
     }
 }
 
-CancellationShield::CancellationShield() { shields.fetch_add(1); }
-CancellationShield::~CancellationShield() { shields.fetch_sub(1); }
+CancellationShield::CancellationShield() {
+    shields.fetch_add(1);
+}
+CancellationShield::~CancellationShield() {
+    shields.fetch_sub(1);
+}
 
 }  // namespace drunner

@@ -62,9 +62,13 @@ static_assert(rows_stand_in_order());
 
 }  // namespace
 
-std::string_view kind_word(ErrorKind kind) { return row_of(kind).word; }
+std::string_view kind_word(ErrorKind kind) {
+    return row_of(kind).word;
+}
 
-bool is_retryable(ErrorKind kind) { return row_of(kind).retryable; }
+bool is_retryable(ErrorKind kind) {
+    return row_of(kind).retryable;
+}
 
 Error::Error(ErrorKind kind, const std::string& message, std::string next)
     : std::runtime_error(message), kind_(kind), next_(std::move(next)) {}
@@ -74,8 +78,8 @@ Error Error::within(std::string_view context) const {
 }
 
 Error system_error(std::string_view context, int error_number) {
-    const ErrorKind kind = error_number == ENOSPC || error_number == EDQUOT ? ErrorKind::no_space
-                                                                           : ErrorKind::system;
+    const ErrorKind kind =
+        error_number == ENOSPC || error_number == EDQUOT ? ErrorKind::no_space : ErrorKind::system;
     return Error(kind, std::string(context) + ": " + std::strerror(error_number));
 }
 

@@ -22,7 +22,9 @@ Activity::Activity(Progress& progress, std::string name, std::uint64_t total, st
       total_(total),
       last_shown_ms_(now_ms()) {}
 
-Activity::~Activity() { progress_.end(name_); }
+Activity::~Activity() {
+    progress_.end(name_);
+}
 
 void Activity::at(std::uint64_t done, std::uint64_t total) {
     done_ = done;

@@ -29,8 +29,7 @@ class Progress {
 // A piece of long work that is shown as long as this object lives.
 class Activity {
   public:
-    Activity(Progress& progress, std::string name, std::uint64_t total = 0,
-             std::string unit = "B");
+    Activity(Progress& progress, std::string name, std::uint64_t total = 0, std::string unit = "B");
     ~Activity();
     Activity(const Activity&) = delete;
     Activity& operator=(const Activity&) = delete;

@@ -6,7 +6,9 @@
 
 namespace drunner {
 
-Secret::Secret(std::string text) : text_(text) { explicit_bzero(text.data(), text.size()); }
+Secret::Secret(std::string text) : text_(text) {
+    explicit_bzero(text.data(), text.size());
+}
 
 Secret& Secret::operator=(const Secret& other) {
     if (this != &other) {
@@ -16,7 +18,9 @@ Secret& Secret::operator=(const Secret& other) {
     return *this;
 }
 
-Secret::Secret(Secret&& other) noexcept : text_(other.text_) { other.wipe(); }
+Secret::Secret(Secret&& other) noexcept : text_(other.text_) {
+    other.wipe();
+}
 
 Secret& Secret::operator=(Secret&& other) noexcept {
     if (this != &other) {
@@ -27,7 +31,9 @@ Secret& Secret::operator=(Secret&& other) noexcept {
     return *this;
 }
 
-Secret::~Secret() { wipe(); }
+Secret::~Secret() {
+    wipe();
+}
 
 void Secret::wipe() {
     explicit_bzero(text_.data(), text_.size());

@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view scheme = "unix://";
-constexpr std::string_view default_socket = "/var/run/docker.sock";
 
 std::string environment(const char* name) {
     const char* value = std::getenv(name);
@@ -87,7 +86,7 @@ std::string engine_socket(const std::string& host_option) {
         context = context_of_config(docker_config);
     }
     if (context.empty() || context == "default") {
-        return std::string(default_socket);
+        return std::string(default_engine_socket);
     }
     return socket_of(host_of_context(docker_config, context, origin),
                      "docker context '" + printable(context) + "'");

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace drunner {
+
+inline constexpr std::string_view default_engine_socket = "/var/run/docker.sock";
 
 // The path of the engine's Unix socket: `host_option` (--host) where it is not empty, else
 // DOCKER_HOST, else the current docker context (DOCKER_CONTEXT, or currentContext in

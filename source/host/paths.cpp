@@ -58,8 +58,7 @@ std::string Paths::backups() const {
 std::string Paths::backups(const ServiceName& name) const {
     return backups() + "/" + name.text();
 }
-std::string Paths::image_cache() const {
-    return state() + "/images";
+return state() + "/images";
 }
 std::string Paths::locks() const {
     return prefix_ + "/run/drunner";

@@ -26,7 +26,6 @@ struct Machine {
     Paths paths;
     OperatorConfig config;
     std::string engine_socket;   // what engine talks to
-    bool engine_was_named;       // by --host, DOCKER_HOST or the context
     std::string version;         // of this drunner
     std::string drunner_binary;  // absolute path, what launchers point at
     std::string caller_path;     // the caller's PATH

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "core/error.hpp"
-#include "faults/world.hpp"
+#include "fakes/world.hpp"
 #include "host/file.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"

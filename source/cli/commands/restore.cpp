@@ -9,14 +9,11 @@
 namespace drunner {
 namespace {
 
-constexpr std::array options{
+constexpr std::array own_options{
     OptionRow{"image", 0, "REFERENCE", "restore onto this image"},
     OptionRow{"partial", 0, nullptr, "go on where backup and image declare different volumes"},
-    OptionRow{"password-file", 0, "FILE", "decrypt with the password in it (else PASS)"},
-    OptionRow{"identity", 0, "FILE", "decrypt with the age identities in it"},
-    OptionRow{"plain", 0, nullptr, "a key for a file that is not encrypted is no error"},
-    OptionRow{"no-trailer", 0, nullptr, "accept a file that stock tools made, without checksum"},
 };
+constexpr auto options = joined(own_options, open_key_options);
 
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;

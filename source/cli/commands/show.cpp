@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "cli/backup_input.hpp"
@@ -10,13 +9,6 @@
 
 namespace drunner {
 namespace {
-
-constexpr std::array options{
-    OptionRow{"password-file", 0, "FILE", "decrypt with the password in it (else PASS)"},
-    OptionRow{"identity", 0, "FILE", "decrypt with the age identities in it"},
-    OptionRow{"plain", 0, nullptr, "a key for a file that is not encrypted is no error"},
-    OptionRow{"no-trailer", 0, nullptr, "accept a file that stock tools made, without checksum"},
-};
 
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
@@ -65,7 +57,7 @@ constinit const Command show_command{"show",
                                      "FILE or -",
                                      "list what a backup holds",
                                      "0 shown, 1 damaged, or the key does not fit",
-                                     options,
+                                     open_key_options,
                                      1,
                                      1,
                                      false,

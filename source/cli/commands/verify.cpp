@@ -1,4 +1,3 @@
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "cli/backup_input.hpp"
@@ -8,13 +7,6 @@
 
 namespace drunner {
 namespace {
-
-constexpr std::array options{
-    OptionRow{"password-file", 0, "FILE", "decrypt with the password in it (else PASS)"},
-    OptionRow{"identity", 0, "FILE", "decrypt with the age identities in it"},
-    OptionRow{"plain", 0, nullptr, "a key for a file that is not encrypted is no error"},
-    OptionRow{"no-trailer", 0, nullptr, "accept a file that stock tools made, without checksum"},
-};
 
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
@@ -40,7 +32,7 @@ constinit const Command verify_command{"verify",
                                        "FILE or -",
                                        "prove a backup readable to the last byte",
                                        "0 good, 1 damaged, or the key does not fit",
-                                       options,
+                                       open_key_options,
                                        1,
                                        1,
                                        false,

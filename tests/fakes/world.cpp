@@ -1,4 +1,4 @@
-#include "faults/world.hpp"
+#include "fakes/world.hpp"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -148,7 +148,6 @@ Machine World::machine(TransactionObserver* observer) {
                    paths,
                    load_operator_config(paths),
                    "/fake/docker.sock",
-                   false,
                    "0.0.0",
                    "/fake/drunner",
                    "/usr/bin:/bin",

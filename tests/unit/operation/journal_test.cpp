@@ -1,0 +1,83 @@
+#include "operation/journal.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "core/error.hpp"
+#include "fakes/scratch_directory.hpp"
+
+namespace drunner::test {
+namespace {
+
+const ServiceName app("app");
+
+}  // namespace
+
+TEST_CASE("a journal says what was begun, what is settled, and what is to finish") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    Journal journal(paths, app, "update", "drunner update app", TimePoint(), false);
+    journal.step("one", R"({"a":1})");
+    journal.step("two", R"({"b":"x"})");
+    journal.settled(0);
+    journal.hook_started("updatestart", 1);
+    CHECK(read_journals(paths, app).size() == 1);
+    JournalRecord record = read_journals(paths, app).front();
+    CHECK(record.operation == journal.id());
+    CHECK(record.verb == "update");
+    CHECK_FALSE(record.committed);
+    REQUIRE(record.steps.size() == 1);
+    CHECK(record.steps[0].first == "two");
+    CHECK(record.steps[0].second == R"({"b":"x"})");
+    REQUIRE(record.running_hook);
+    CHECK(record.running_hook->group == 1);
+
+    journal.hook_ended("updatestart");
+    journal.finish("first", "{}");
+    journal.finish("second", "{}");
+    journal.commit();
+    CHECK(journal.is_committed());
+    mark_finished(paths.journal(app) + ".committed", 0);
+    record = journal.read();
+    CHECK(record.committed);
+    CHECK_FALSE(record.running_hook);
+    REQUIRE(record.finishes.size() == 1);
+    CHECK(record.finishes[0].first == "second");
+    CHECK(record.finish_indexes[0] == 1);
+
+    journal.remove();
+    CHECK(read_journals(paths, app).empty());
+    CHECK_FALSE(exists(paths.service(app)));
+}
+
+TEST_CASE("a last line that was never synced announces nothing") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    Journal journal(paths, app, "install", "drunner install app", TimePoint(), false);
+    journal.step("one", "{}");
+    std::ofstream(paths.journal(app), std::ios::app) << R"({"step":"two","param)";
+    CHECK(read_journals(paths, app).front().steps.size() == 1);
+}
+
+TEST_CASE("a damaged journal and one of a newer drunner are told, not guessed at") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    make_directories(paths.service(app));
+    write_file(paths.journal(app), "not json\n");
+    CHECK_THROWS_AS(read_journals(paths, app), Error);
+    write_file(paths.journal(app), R"({"journal":99,"operation":"x"})"
+                                   "\n");
+    CHECK_THROWS_AS(read_journals(paths, app), Error);
+}
+
+TEST_CASE("two operations cannot write one journal") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    const Journal first(paths, app, "install", "", TimePoint(), false);
+    CHECK_THROWS_AS(Journal(paths, app, "install", "", TimePoint(), false), Error);
+    const Journal nested(paths, app, "backup", "", TimePoint(), true);
+    CHECK(read_journals(paths, app).size() == 2);
+}
+
+}  // namespace drunner::test
