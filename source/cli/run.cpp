@@ -40,7 +40,8 @@ void print_error(const Error& error, bool as_json) {
                                        {{"kind", kind_word(error.kind())},
                                         {"message", error.what()},
                                         {"next", error.next()},
-                                        {"retryable", is_retryable(error.kind())}}}};
+                                        {"retryable", is_retryable(error.kind())},
+                                        {"rolled_back", error.rolled_back()}}}};
         write_output(STDOUT_FILENO,
                      document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
     }

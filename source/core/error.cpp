@@ -74,7 +74,15 @@ Error::Error(ErrorKind kind, const std::string& message, std::string next)
     : std::runtime_error(message), kind_(kind), next_(std::move(next)) {}
 
 Error Error::within(std::string_view context) const {
-    return Error(kind_, std::string(context) + ": " + what(), next_);
+    Error told(kind_, std::string(context) + ": " + what(), next_);
+    told.rolled_back_ = rolled_back_;
+    return told;
+}
+
+Error Error::after_roll_back() const {
+    Error told = *this;
+    told.rolled_back_ = true;
+    return told;
 }
 
 Error system_error(std::string_view context, int error_number) {

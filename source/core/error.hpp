@@ -56,12 +56,18 @@ class Error : public std::runtime_error {
     ErrorKind kind() const { return kind_; }
     const std::string& next() const { return next_; }
 
+    // True where something had been changed already and all of it was undone.
+    bool rolled_back() const { return rolled_back_; }
+
     // The same failure told from further out: "CONTEXT: message".
     Error within(std::string_view context) const;
+    // The same failure, after everything was undone.
+    Error after_roll_back() const;
 
   private:
     ErrorKind kind_;
     std::string next_;
+    bool rolled_back_ = false;
 };
 
 // A system call failed: "CONTEXT: strerror(errno)". ENOSPC and EDQUOT become no_space.

@@ -79,6 +79,7 @@ JournalRecord read_journal(const std::string& path, bool committed) {
             record.operation = line.value("operation", "");
             record.verb = line.value("verb", "");
             record.command = line.value("command", "");
+            record.engine_socket = line.value("engine", "");
             record.started = line.value("started", "");
         } else if (line.contains("step")) {
             steps.emplace_back(line.value("step", ""), line["parameters"].dump());
@@ -113,19 +114,19 @@ JournalRecord read_journal(const std::string& path, bool committed) {
 
 }  // namespace
 
-Journal::Journal(const Paths& paths, const ServiceName& service, std::string_view verb,
-                 std::string_view command, TimePoint now, bool nested)
-    : id_(random_id()), path_(paths.journal(service) + (nested ? nested_suffix : "")) {
+Journal::Journal(const Paths& paths, const ServiceName& service, const Head& head)
+    : id_(random_id()), path_(paths.journal(service) + (head.nested ? nested_suffix : "")) {
     committed_path_ = path_ + committed_suffix;
     make_directories(paths.service(service));
     file_ = open_journal(path_, O_CREAT | O_EXCL);
     append_line(file_.get(),
                 {{"journal", journal_format},
                  {"operation", id_},
-                 {"verb", verb},
-                 {"command", command},
+                 {"verb", head.verb},
+                 {"command", head.command},
+                 {"engine", head.engine_socket},
                  {"pid", getpid()},
-                 {"started", iso8601(now)}},
+                 {"started", iso8601(head.started)}},
                 path_);
     sync_directory(parent_of(path_));
 }

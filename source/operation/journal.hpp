@@ -19,6 +19,7 @@ struct JournalRecord {
     std::string operation;
     std::string verb;
     std::string command;
+    std::string engine_socket;
     std::string started;
     bool committed = false;
     std::string path;
@@ -36,7 +37,7 @@ struct JournalRecord {
 // The journal of one operation: services/S/journal, one JSON document a line, each synced before
 // what it announces is done.
 //
-//   {"journal":1,"operation":ID,"verb":V,"command":C,"pid":P,"started":T}   first line
+//   {"journal":1,"operation":ID,"verb":V,"command":C,"engine":E,"pid":P,"started":T}
 //   {"step":NAME,"parameters":{...}}       about to be performed
 //   {"settled":N}                          the Nth step (from 0) needs no undo any more
 //   {"hook":NAME,"group":PID,"start":T}    a hook runs in that process group
@@ -50,8 +51,14 @@ struct JournalRecord {
 class Journal {
   public:
     // Creates the service's directory where it is missing, and the journal in it.
-    Journal(const Paths& paths, const ServiceName& service, std::string_view verb,
-            std::string_view command, TimePoint now, bool nested);
+    struct Head {
+        std::string verb;
+        std::string command;        // "drunner update blog"
+        std::string engine_socket;  // whose objects the steps name
+        TimePoint started;
+        bool nested = false;  // inside another operation on the same service
+    };
+    Journal(const Paths& paths, const ServiceName& service, const Head& head);
     Journal(Journal&&) noexcept = default;
 
     const std::string& id() const { return id_; }

@@ -57,6 +57,14 @@ struct RecoverRequest {
 };
 Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest& request);
 
+// Finishes or undoes what interrupted operations left, on every service; nothing else. One that
+// fails does not stop the others.
+struct RecoverAllResult {
+    std::vector<std::string> recovered;  // names
+    std::vector<std::string> failures;   // "NAME: what went wrong"
+};
+RecoverAllResult recover_all(Machine& machine);
+
 struct BackupRequest {
     std::string file;  // empty: a new one below the backup directory
     int output = -1;   // a descriptor to write to instead (file is "-")

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "host/file.hpp"
 #include "operation/install_steps.hpp"
+#include "operation/journal.hpp"
 #include "operation/operations.hpp"
 #include "operation/release_plan.hpp"
 #include "operation/service_containers.hpp"
@@ -144,6 +145,26 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         }
     });
     return Outcome::changed;
+}
+
+RecoverAllResult recover_all(Machine& machine) {
+    RecoverAllResult result;
+    for (const ServiceName& name : Catalog(machine.paths).names()) {
+        try {
+            if (read_journals(machine.paths, name).empty()) {
+                continue;
+            }
+            if (ServiceSession(machine, name).recovered()) {
+                result.recovered.push_back(name.text());
+            }
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::interrupted) {
+                throw;
+            }
+            result.failures.push_back(name.text() + ": " + error.what());
+        }
+    }
+    return result;
 }
 
 }  // namespace drunner

@@ -10,6 +10,7 @@
 #include "core/text.hpp"
 #include "host/process.hpp"
 #include "operation/service_containers.hpp"
+#include "operation/session.hpp"
 #include "operation/step_table.hpp"
 
 namespace drunner {
@@ -73,8 +74,9 @@ void end_running_hook(Machine& machine, const ServiceName& service, const Journa
 Transaction::Transaction(Machine& machine, const ServiceName& service, std::string_view verb)
     : machine_(machine),
       service_(service),
-      journal_(machine.paths, service, verb, machine.command_line, machine.clock.now(),
-               machine.nested) {}
+      journal_(machine.paths, service,
+               {std::string(verb), machine.command_line, machine.engine_socket, machine.clock.now(),
+                machine.nested}) {}
 
 std::size_t Transaction::perform(const Step& step) {
     check_cancellation();
@@ -129,15 +131,15 @@ void transact(Machine& machine, const ServiceName& service, std::string_view ver
     } catch (const std::exception& error) {
         // A commit whose rename succeeded stands, whatever failed behind it.
         if (!transaction.is_committed()) {
-            const std::vector<std::string> failures = transaction.roll_back();
-            if (failures.empty()) {
-                transaction.journal_.remove();
-                throw;
-            }
             const auto* known = dynamic_cast<const Error*>(&error);
-            throw Error(known != nullptr ? known->kind() : ErrorKind::system,
-                        std::string(error.what()) + "; and " + join(failures, "; "),
-                        recover_command(service));
+            const Error told = known != nullptr ? *known : Error(ErrorKind::system, error.what());
+            const std::vector<std::string> failures = transaction.roll_back();
+            if (!failures.empty()) {
+                throw Error(told.kind(), std::string(told.what()) + "; and " + join(failures, "; "),
+                            recover_command(service));
+            }
+            transaction.journal_.remove();
+            throw told.after_roll_back();
         }
     }
     const CancellationShield shield;
@@ -155,6 +157,13 @@ Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
     for (const JournalRecord& record : read_journals(machine.paths, service)) {
         const std::string what =
             "'" + record.command + "' of " + record.started + " on '" + service.text() + "'";
+        if (!same_socket(record.engine_socket, machine.engine_socket)) {
+            throw Error(
+                ErrorKind::unfinished,
+                "cannot recover " + what + " here: it spoke to the engine at '" +
+                    record.engine_socket + "'",
+                "drunner --host unix://" + record.engine_socket + " recover " + service.text());
+        }
         std::vector<std::string> failures;
         end_running_hook(machine, service, record);
         if (record.committed) {

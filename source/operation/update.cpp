@@ -199,9 +199,8 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             remember(remembered.failed_digests, release.image_id);
             catalog.save(remembered);
         }
-        const bool rolled_back = read_journals(machine.paths, name).empty();
         throw error.within("cannot update '" + name.text() + "'" +
-                           (rolled_back ? ", it was rolled back" : ""));
+                           (error.rolled_back() ? ", it was rolled back" : ""));
     }
     return {Outcome::changed, next, differences(current, release)};
 }

@@ -143,12 +143,11 @@ const std::vector<Operation> operations{
     {"uninstall", installed, run_uninstall},     {"obliterate", installed, run_obliterate},
 };
 
-// What `recover --all` does, as a new process.
-void recover_all(World& world) {
+// As a new process.
+void recover_everything(World& world) {
     Machine machine = world.machine();
-    for (const ServiceName& name : Catalog(machine.paths).names()) {
-        const ServiceSession session(machine, name);
-    }
+    const RecoverAllResult result = recover_all(machine);
+    CHECK(result.failures == std::vector<std::string>{});
 }
 
 struct Expected {
@@ -220,9 +219,9 @@ TEST_CASE("every step of every operation, failed and killed, leaves the old stat
                 if (failed && !committed && world.state() != expected.before) {
                     FAIL_CHECK("not undone:\n" << difference(expected.before, world.state()));
                 }
-                recover_all(world);
+                recover_everything(world);
                 check_old_or_new(world, expected);
-                recover_all(world);
+                recover_everything(world);
                 check_old_or_new(world, expected);
                 covered.insert(expected.steps[step]);
                 ++cases;
@@ -261,7 +260,7 @@ TEST_CASE("every engine call of every operation, failed before and after its eff
                                     << std::string(before_effect ? "before" : "after")
                                     << " its effect, "
                                     << std::string(failed ? "told" : "not told"));
-                recover_all(world);
+                recover_everything(world);
                 check_old_or_new(world, expected);
                 if (!failed) {
                     CHECK(world.state() == expected.after);
@@ -316,6 +315,47 @@ TEST_CASE("a failing uninstall hook is reported, and nothing but the volumes is 
     CHECK(world.engine().list_volumes({}).size() == 2);
     CHECK(world.engine().list_containers({}).empty());
     CHECK(uninstall(machine, app).outcome == Outcome::unchanged);
+}
+
+TEST_CASE("an undone failure says that it was rolled back, one before any change does not") {
+    World world;
+    outdated(world);
+    world.scripts().failing = "updateend";
+    Machine machine = world.machine();
+    try {
+        update(machine, app, {});
+        FAIL("it must fail");
+    } catch (const Error& error) {
+        CHECK(error.rolled_back());
+        CHECK(std::string(error.what()).find("it fails") != std::string::npos);
+    }
+    try {
+        update(machine, copy, {});
+        FAIL("it must fail");
+    } catch (const Error& error) {
+        CHECK_FALSE(error.rolled_back());
+    }
+}
+
+TEST_CASE("what was interrupted on another engine is not touched through this one") {
+    World world;
+    installed(world);
+    Breaker breaker(0, Fault::kill_after);
+    Machine machine = world.machine(&breaker);
+    CHECK_THROWS_AS(uninstall(machine, app), Killed);
+    const std::vector<std::string> before = world.state();
+    Machine other = world.machine();
+    other.engine_socket = "/another/docker.sock";
+    CHECK(recover_all(other).failures.size() == 1);
+    CHECK(world.state() == before);
+    recover_everything(world);
+}
+
+TEST_CASE("recover of everything: nothing interrupted is nothing to do") {
+    World world;
+    installed(world);
+    Machine machine = world.machine();
+    CHECK(recover_all(machine).recovered.empty());
 }
 
 TEST_CASE("a prune takes nothing of an installed service") {

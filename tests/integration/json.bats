@@ -74,3 +74,13 @@ is_error() { # KIND
     expect 0 dtest args --json
     equals --json "$output"
 }
+
+@test "a failure that was undone says so, one that changed nothing does not" {
+    drunner install dtest
+    "$DOCKER" tag dtest-2 dtest
+    DTEST_FAIL=updateend document 1 update dtest
+    is_error script-failed
+    equals true "$(jq .error.rolled_back <<<"$output")"
+    document 1 update nosuch
+    equals false "$(jq .error.rolled_back <<<"$output")"
+}

@@ -65,3 +65,23 @@ load harness
     expect 0 killer read file
     equals "my data" "$output"
 }
+
+@test "recover --all finishes what was interrupted on every service, and nothing else" {
+    expect 3 drunner recover --all
+    local directory
+    directory=$(copy_of dtest)
+    # shellcheck disable=SC2016  # the script is to expand it
+    sed -i '/^case \$SUBCOMMAND in/i if [[ $SUBCOMMAND == "${DTEST_FAIL#kill-}" ]]; then kill -KILL $PPID; sleep 5; fi' \
+        "$directory/drunner/servicerunner"
+    build_directory "$directory" killer
+    DTEST_FAIL=kill-install run drunner install killer
+    [[ $status != 0 ]]
+    drunner install dtest
+    expect 0 drunner list
+    grep -E '^killer +unfinished' <<<"$output"
+    expect 0 drunner recover --all
+    equals "recovered 'killer'" "$output"
+    expect 1 drunner status killer
+    expect 0 drunner status dtest
+    refused "exclude" drunner recover --all dtest
+}

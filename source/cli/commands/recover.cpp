@@ -2,18 +2,52 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "core/error.hpp"
+#include "core/text.hpp"
 #include "operation/operations.hpp"
 
 namespace drunner {
 namespace {
 
 constexpr std::array options{
+    OptionRow{"all", 0, nullptr, "finish or undo what was interrupted, on every service"},
     OptionRow{"empty", 0, nullptr, "make missing volumes anew, empty: their data is lost"},
     OptionRow{"move", 0, nullptr, "bind the service to the engine that --host names"},
 };
 
+Answer run_all(const Invocation& invocation) {
+    const RecoverAllResult result = recover_all(invocation.machine());
+    std::string text;
+    for (const std::string& name : result.recovered) {
+        text += "recovered '" + name + "'\n";
+    }
+    if (!result.failures.empty()) {
+        throw Error(ErrorKind::unfinished, "cannot recover " + join(result.failures, "; "),
+                    "drunner recover --all");
+    }
+    if (result.recovered.empty()) {
+        text = "nothing was interrupted\n";
+    }
+    return {result.recovered.empty() ? ExitCode::no_change : ExitCode::done, text,
+            nlohmann::json{{"command", "recover"},
+                           {"changed", !result.recovered.empty()},
+                           {"recovered", result.recovered}}
+                .dump()};
+}
+
 Answer run(const Invocation& invocation) {
     const auto& words = invocation.arguments.words;
+    if (invocation.arguments.has("all")) {
+        if (!words.empty()) {
+            throw Error(ErrorKind::usage, "--all and '" + words[0] + "' exclude each other",
+                        "drunner recover --all");
+        }
+        return run_all(invocation);
+    }
+    if (words.empty()) {
+        throw Error(ErrorKind::usage, "'drunner recover' needs SERVICE [IMAGE] or --all",
+                    "drunner help recover");
+    }
     const ServiceName name(words[0]);
     RecoverRequest request;
     if (words.size() > 1) {
@@ -37,7 +71,7 @@ constinit const Command recover_command{
     "finish or undo what was interrupted; rebuild a broken installation around its volumes",
     "0 recovered, 3 whole already, 1 failed, as before",
     options,
-    1,
+    0,
     2,
     false,
     run};

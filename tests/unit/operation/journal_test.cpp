@@ -17,7 +17,7 @@ const ServiceName app("app");
 TEST_CASE("a journal says what was begun, what is settled, and what is to finish") {
     const ScratchDirectory scratch;
     const Paths paths(scratch.path());
-    Journal journal(paths, app, "update", "drunner update app", TimePoint(), false);
+    Journal journal(paths, app, {"update", "drunner update app", "/s", TimePoint(), false});
     journal.step("one", R"({"a":1})");
     journal.step("two", R"({"b":"x"})");
     journal.settled(0);
@@ -26,6 +26,7 @@ TEST_CASE("a journal says what was begun, what is settled, and what is to finish
     JournalRecord record = read_journals(paths, app).front();
     CHECK(record.operation == journal.id());
     CHECK(record.verb == "update");
+    CHECK(record.engine_socket == "/s");
     CHECK_FALSE(record.committed);
     REQUIRE(record.steps.size() == 1);
     CHECK(record.steps[0].first == "two");
@@ -54,7 +55,7 @@ TEST_CASE("a journal says what was begun, what is settled, and what is to finish
 TEST_CASE("a last line that was never synced announces nothing") {
     const ScratchDirectory scratch;
     const Paths paths(scratch.path());
-    Journal journal(paths, app, "install", "drunner install app", TimePoint(), false);
+    Journal journal(paths, app, {"install", "drunner install app", "/s", TimePoint(), false});
     journal.step("one", "{}");
     std::ofstream(paths.journal(app), std::ios::app) << R"({"step":"two","param)";
     CHECK(read_journals(paths, app).front().steps.size() == 1);
@@ -74,9 +75,9 @@ TEST_CASE("a damaged journal and one of a newer drunner are told, not guessed at
 TEST_CASE("two operations cannot write one journal") {
     const ScratchDirectory scratch;
     const Paths paths(scratch.path());
-    const Journal first(paths, app, "install", "", TimePoint(), false);
-    CHECK_THROWS_AS(Journal(paths, app, "install", "", TimePoint(), false), Error);
-    const Journal nested(paths, app, "backup", "", TimePoint(), true);
+    const Journal first(paths, app, {"install", "", "/s", TimePoint(), false});
+    CHECK_THROWS_AS(Journal(paths, app, {"install", "", "/s", TimePoint(), false}), Error);
+    const Journal nested(paths, app, {"backup", "", "/s", TimePoint(), true});
     CHECK(read_journals(paths, app).size() == 2);
 }
 
