@@ -39,7 +39,7 @@ load harness
 
 @test "volumes that are no absolute, normal path" {
     local path
-    for path in ../x x /a/../b /a/./b /a//b / ""; do
+    for path in ../x x /a/../b /a/./b /a//b /; do
         build_with_config bad-volume "VOLUMES=(\"$path\")"
         refused "." drunner install bad-volume
     done
