@@ -50,7 +50,7 @@ InstallPlan plan_install(Machine& machine, const ServiceName& name, const ImageR
         remember(manifest.pulled, choice.image.id);
     }
     require_free_of_others(machine, manifest);
-    manifest.current = next_release_number(machine, name, nullptr);
+    manifest.current = next_release_number(machine, manifest);
     manifest.releases.push_back(plan_release(machine, inspected, image, manifest.current,
                                              pull_policy_of(machine, pull_word), nullptr,
                                              manifest.pulled));

@@ -89,7 +89,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
     Manifest manifest = remains.manifest ? *remains.manifest : new_manifest(machine, name);
     manifest.engine_socket = machine.engine_socket;
-    const int number = next_release_number(machine, name, &manifest);
+    const int number = next_release_number(machine, manifest);
     Release release =
         plan_release(machine, inspected, reference, number, pull_policy_of(machine, manifest.pull),
                      nullptr, manifest.pulled);
@@ -102,6 +102,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
                      return std::find(volumes.to_make.begin(), volumes.to_make.end(), volume) ==
                             volumes.to_make.end();
                  });
+    const std::vector<int> old_numbers = release_numbers(machine, manifest);
     manifest.volumes = volumes.all;
     manifest.releases = {release};
     manifest.current = number;
@@ -139,9 +140,9 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
                                      {Hook::install, release.config.version, {}, "recover"}));
         perform_selftest(machine, transaction, manifest, "recover");
         transaction.after_commit(settling_keep());
-        for (const Release& old : old_releases) {
-            transaction.after_commit(removing_pin(old.number));
-            transaction.after_commit(removing_path(machine.paths.release(name, old.number)));
+        for (const int old : old_numbers) {
+            transaction.after_commit(removing_pin(old));
+            transaction.after_commit(removing_path(machine.paths.release(name, old)));
         }
     });
     return Outcome::changed;

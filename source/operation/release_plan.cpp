@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "archive/digest.hpp"
 #include "host/file.hpp"
@@ -62,19 +63,24 @@ Release plan_release(Machine& machine, const InspectedImage& inspected,
     return release;
 }
 
-int next_release_number(const Machine& machine, const ServiceName& name, const Manifest* manifest) {
-    int highest = 0;
-    if (manifest != nullptr) {
-        for (const Release& release : manifest->releases) {
-            highest = std::max(highest, release.number);
-        }
+std::vector<int> release_numbers(const Machine& machine, const Manifest& manifest) {
+    std::set<int> numbers;
+    for (const Release& release : manifest.releases) {
+        numbers.insert(release.number);
     }
-    for (const std::string& entry : directory_entries(machine.paths.releases(name))) {
+    for (const std::string& entry : directory_entries(machine.paths.releases(manifest.name))) {
         int number = 0;
         std::from_chars(entry.data(), entry.data() + entry.size(), number);
-        highest = std::max(highest, number);
+        if (number > 0) {
+            numbers.insert(number);
+        }
     }
-    return highest + 1;
+    return {numbers.begin(), numbers.end()};
+}
+
+int next_release_number(const Machine& machine, const Manifest& manifest) {
+    const std::vector<int> numbers = release_numbers(machine, manifest);
+    return numbers.empty() ? 1 : numbers.back() + 1;
 }
 
 PullPolicy pull_policy_of(const Machine& machine, const std::string& word) {

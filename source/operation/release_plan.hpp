@@ -20,8 +20,11 @@ Release plan_release(Machine& machine, const InspectedImage& inspected,
                      const ImageReference& reference, int number, PullPolicy policy,
                      const Release* current, std::vector<std::string>& pulled);
 
+// Every release that the manifest or the disk knows.
+std::vector<int> release_numbers(const Machine& machine, const Manifest& manifest);
+
 // The number for a service's next release: above every one that the manifest or the disk knows.
-int next_release_number(const Machine& machine, const ServiceName& name, const Manifest* manifest);
+int next_release_number(const Machine& machine, const Manifest& manifest);
 
 // The per-service word where there is one, else the operator's setting.
 PullPolicy pull_policy_of(const Machine& machine, const std::string& word);

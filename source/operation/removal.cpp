@@ -59,9 +59,21 @@ Traces find_traces(Machine& machine, const ServiceName& name) {
         (traces.manifest && is_launcher(launcher))) {
         traces.launcher = launcher;
     }
-    if (const auto keep = machine.engine.find_container(keep_container(name))) {
+    for (const std::string& kept : {keep_container(name), previous_keep_container(name)}) {
+        const std::optional<Container> keep = machine.engine.find_container(kept);
+        if (!keep) {
+            continue;
+        }
         const auto owner = keep->labels.find(label::installation);
-        traces.keep = owner != keep->labels.end() && owner->second == traces.installation;
+        if (owner != keep->labels.end() && owner->second == traces.installation) {
+            traces.keep = true;
+            // Where the manifest is lost, only the kept containers still tell the pins.
+            if (const int pin = release_of_pin(name, keep->image);
+                pin != 0 &&
+                std::find(traces.pins.begin(), traces.pins.end(), pin) == traces.pins.end()) {
+                traces.pins.push_back(pin);
+            }
+        }
     }
     const std::string mine = std::string(label::service) + "=" + name.text();
     const std::string here = std::string(label::installation) + "=" + traces.installation;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -119,8 +120,8 @@ RestoreReport restore(Machine& machine, const RestoreRequest& request) {
     transact(machine, name, "restore", [&](Transaction& transaction) {
         perform_install(machine, transaction, plan, "restore");
 
-        std::vector<std::string> stopped;
-        transaction.perform(stop_service(machine, name, stopped));
+        const nlohmann::json running = record_containers(machine, name);
+        transaction.perform(stop_service(machine, name, running.dump()));
         const std::string outer = machine.paths.service(name) + "/restore-" + transaction.id();
         const std::string hook_directory = outer + "/files";
         RestoreTargets targets;
@@ -142,7 +143,7 @@ RestoreReport restore(Machine& machine, const RestoreRequest& request) {
             report.result = reader->extract(targets, machine.progress);
         }));
         transaction.perform(exchange_volume_data(machine, beside));
-        start_containers(machine, stopped);
+        restore_containers(machine, name, running);
         transaction.perform(run_hook(machine, name, transaction.journal(),
                                      {Hook::restore, version, {hook_directory}, "restore"}));
         perform_selftest(machine, transaction, plan.manifest, "restore");

@@ -239,23 +239,11 @@ void restore_containers(Machine& machine, const ServiceName& service, const json
     }
 }
 
-std::vector<std::string> stop_containers(Machine& machine, const ServiceName& service) {
-    std::vector<std::string> ids;
-    for (const json& entry : record_containers(machine, service)) {
-        if (is_running(entry.at("state").get<std::string>())) {
-            ids.push_back(entry.at("id"));
-        }
-    }
-    for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
-        machine.engine.stop_container(*id, stop_grace);
-    }
-    return ids;
-}
-
-void start_containers(Machine& machine, const std::vector<std::string>& ids) {
-    for (const std::string& id : ids) {
-        if (machine.engine.find_container(id)) {
-            machine.engine.start_container(id);
+void stop_containers(Machine& machine, const ServiceName& service) {
+    const json record = record_containers(machine, service);
+    for (auto entry = record.rbegin(); entry != record.rend(); ++entry) {
+        if (is_running(entry->at("state").get<std::string>())) {
+            machine.engine.stop_container(entry->at("id").get<std::string>(), stop_grace);
         }
     }
 }

@@ -34,10 +34,8 @@ nlohmann::json record_containers(Machine& machine, const ServiceName& service);
 // Error that names every container that could not be brought back, after trying them all.
 void restore_containers(Machine& machine, const ServiceName& service, const nlohmann::json& record);
 
-// Stops what runs; answers the ids in the order in which start_containers should start them.
-std::vector<std::string> stop_containers(Machine& machine, const ServiceName& service);
-// Starts those of the ids that still exist.
-void start_containers(Machine& machine, const std::vector<std::string>& ids);
+// Stops what runs, the last started first.
+void stop_containers(Machine& machine, const ServiceName& service);
 
 // Removes them all; throws an Error that names those that could not be removed.
 void remove_containers(Machine& machine, const ServiceName& service);

@@ -72,11 +72,6 @@ std::vector<VolumeMount> mounts_of(const std::vector<ManagedVolume>& volumes, bo
     return mounts;
 }
 
-std::string previous_keep(const ServiceName& service) {
-    // Upper case cannot stand in a service's name, so no service's own keep is called this.
-    return keep_container(service) + ".PREVIOUS";
-}
-
 ContainerSpec keep_spec(const Manifest& manifest, const Release& release, std::string name) {
     ContainerSpec spec;
     spec.name = std::move(name);
@@ -276,10 +271,6 @@ void undo_run_hook(const UndoContext& context, const json& parameters) {
     }
 }
 
-void undo_stop_service(const UndoContext& context, const json& parameters) {
-    start_containers(context.machine, parameters.at("running"));
-}
-
 ino_t inode_of(const std::string& path) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0) {
@@ -348,7 +339,7 @@ void finish_removing_pin(Machine& machine, const ServiceName& service, const jso
 void finish_settling_keep(Machine& machine, const ServiceName& service, const json&) {
     Engine& engine = machine.engine;
     const Manifest manifest = Catalog(machine.paths).load(service);
-    const std::string previous = previous_keep(service);
+    const std::string previous = previous_keep_container(service);
     engine.remove_container(previous);
     if (const Release* release = manifest.find_release(manifest.previous)) {
         engine.create_container(keep_spec(manifest, *release, previous));
@@ -358,7 +349,7 @@ void finish_settling_keep(Machine& machine, const ServiceName& service, const js
 }
 
 void finish_removing_keep(Machine& machine, const ServiceName& service, const json&) {
-    machine.engine.remove_container(previous_keep(service));
+    machine.engine.remove_container(previous_keep_container(service));
     machine.engine.remove_container(keep_container(service));
 }
 
@@ -427,7 +418,7 @@ constexpr std::array step_rows{
     StepRow{"make-launcher", undo_make_launcher},
     StepRow{"remember-containers", undo_remember_containers},
     StepRow{"run-hook", undo_run_hook},
-    StepRow{"stop-service", undo_stop_service},
+    StepRow{"stop-service", undo_remember_containers},
     StepRow{"exchange-volume-data", undo_exchange_volume_data},
     StepRow{"snapshot-volumes", undo_snapshot_volumes},
     StepRow{"make-path", undo_make_path},
@@ -600,16 +591,9 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
             }};
 }
 
-Step stop_service(Machine& machine, const ServiceName& service, std::vector<std::string>& stopped) {
-    std::vector<std::string> running;
-    for (const ContainerSummary& container : containers_of(machine, service)) {
-        if (container.state == "running" || container.state == "paused" ||
-            container.state == "restarting") {
-            running.push_back(container.id);
-        }
-    }
-    return {"stop-service", json{{"running", running}}.dump(),
-            [&machine, &stopped, service] { stopped = stop_containers(machine, service); }};
+Step stop_service(Machine& machine, const ServiceName& service, const std::string& record) {
+    return {"stop-service", json{{"containers", json::parse(record)}}.dump(),
+            [&machine, service] { stop_containers(machine, service); }};
 }
 
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside) {

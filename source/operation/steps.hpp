@@ -48,8 +48,9 @@ struct HookStep {
     std::string operation;  // the verb
 };
 Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, HookStep hook);
-// Stops the service's containers; `stopped` gets the ids in starting order.
-Step stop_service(Machine& machine, const ServiceName& service, std::vector<std::string>& stopped);
+// Stops the service's containers, which `record` (record_containers, as JSON text) describes. What
+// was run with --rm is gone then: restore_containers brings all of them back.
+Step stop_service(Machine& machine, const ServiceName& service, const std::string& record);
 // Exchanges the content of the volumes with the directories beside them (volume name -> directory,
 // on the volume's file system). The directories then hold the old content.
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside);

@@ -134,8 +134,8 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
     Manifest next = manifest;
     Release release =
-        plan_release(machine, inspected, reference, next_release_number(machine, name, &manifest),
-                     policy, &current, next.pulled);
+        plan_release(machine, inspected, reference, next_release_number(machine, manifest), policy,
+                     &current, next.pulled);
     VolumePlan volumes = plan_volumes(machine, name, manifest.installation, release.config.volumes,
                                       manifest.volumes, false);
     for (const ManagedVolume& volume : manifest.volumes) {

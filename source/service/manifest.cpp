@@ -1,6 +1,7 @@
 #include "service/manifest.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -392,6 +393,22 @@ std::string pinned_image(const ServiceName& name, int release) {
 
 std::string keep_container(const ServiceName& name) {
     return "drunner-keep-" + name.text();
+}
+
+std::string previous_keep_container(const ServiceName& name) {
+    // Upper case cannot stand in a service's name, so no service's own keep is called this.
+    return keep_container(name) + ".PREVIOUS";
+}
+
+int release_of_pin(const ServiceName& name, std::string_view image) {
+    const std::string before = std::string(pin_repository) + ":" + name.text() + ".";
+    if (!image.starts_with(before)) {
+        return 0;
+    }
+    image.remove_prefix(before.size());
+    int number = 0;
+    const auto [end, error] = std::from_chars(image.data(), image.data() + image.size(), number);
+    return error == std::errc() && end == image.data() + image.size() ? number : 0;
 }
 
 }  // namespace drunner

@@ -94,8 +94,12 @@ class Catalog {
 inline constexpr std::string_view pin_repository = "localhost/drunner";
 std::string pin_tag(const ServiceName& name, int release);
 std::string pinned_image(const ServiceName& name, int release);
+// The N of "localhost/drunner:S.N", 0 where the text is no pin of S.
+int release_of_pin(const ServiceName& name, std::string_view image);
 // "drunner-keep-S": the created, never started container that keeps images and volumes.
 std::string keep_container(const ServiceName& name);
+// The one that keeps the previous release's image, once there was an update.
+std::string previous_keep_container(const ServiceName& name);
 
 // Labels of everything that drunner makes in an engine.
 namespace label {
