@@ -62,7 +62,7 @@ Error unknown_option(const std::string& option, const Command* command,
     for (const OptionRow& row : rows) {
         names.emplace_back(row.name);
     }
-    const std::string meant = nearest(option, names);
+    const std::string meant = nearest(option.substr(option.find_first_not_of('-')), names);
     return Error(ErrorKind::usage,
                  "there is no option '" + printable(option) + "'" +
                      (meant.empty() ? "" : ", did you mean '--" + meant + "'?"),

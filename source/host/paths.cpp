@@ -58,8 +58,6 @@ std::string Paths::backups() const {
 std::string Paths::backups(const ServiceName& name) const {
     return backups() + "/" + name.text();
 }
-return state() + "/images";
-}
 std::string Paths::locks() const {
     return prefix_ + "/run/drunner";
 }

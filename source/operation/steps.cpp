@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "archive/directory_entry.hpp"
 #include "backup/backup_file.hpp"
+#include "backup/tar.hpp"
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -53,7 +53,13 @@ void remove_scratch_of(Engine& engine, std::string_view operation) {
 // whose data is not reachable on this machine.
 void own_through_engine(Engine& engine, const std::string& container, const std::string& path,
                         const ImageUser& user) {
-    const std::string tar = directory_entry_tar(base_name(path), user.uid, user.gid, 0755);
+    TarEntry top;
+    top.path = base_name(path);
+    top.type = TarType::directory;
+    top.mode = 0755;
+    top.uid = user.uid;
+    top.gid = user.gid;
+    const std::string tar = encode_tar_header(top) + tar_ending();
     std::size_t sent = 0;
     engine.write_archive(container, parent_of(path), [&](std::span<std::byte> buffer) {
         const std::size_t count = std::min(buffer.size(), tar.size() - sent);

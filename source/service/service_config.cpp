@@ -410,8 +410,7 @@ class Parser {
 std::vector<std::string> words_of(const Values& values, std::string_view name) {
     const auto found = values.find(name);
     // VOLUMES="" means none, as it does in a script that loops over the words.
-    if (found == values.end() ||
-        (!found->second.is_array && found->second.words == std::vector<std::string>{""})) {
+    if (found == values.end() || found->second.words == std::vector<std::string>{""}) {
         return {};
     }
     return found->second.words;

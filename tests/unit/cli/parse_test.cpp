@@ -67,7 +67,7 @@ TEST_CASE("every command is in help, with its options") {
         for (const OptionRow& option : command.options) {
             CHECK(help_text(command).find(std::string("--") + option.name) != std::string::npos);
         }
-        CHECK(find_command(command.name)->run == command.run);
+        CHECK((find_command(command.name)->run == command.run));
     }
     CHECK(find_command("nosuch") == nullptr);
 }
