@@ -18,7 +18,7 @@ namespace {
 // nothing to do. Throws where something else stands there.
 std::optional<Manifest> already_installed(Machine& machine, const ServiceName& name,
                                           const ImageReference& image) {
-    const std::optional<Manifest> manifest = Catalog(machine.paths).find(name);
+    std::optional<Manifest> manifest = Catalog(machine.paths).find(name);
     if (!manifest) {
         return std::nullopt;
     }
