@@ -20,7 +20,7 @@ class ServiceSession {
     ServiceSession(const ServiceSession&) = delete;
     ServiceSession& operator=(const ServiceSession&) = delete;
 
-    // True where this session finished or undid something before its own work.
+    // True where something was finished or undone before the operation of its own.
     bool recovered() const { return recovered_; }
 
   private:
