@@ -1,4 +1,5 @@
 #!/bin/bash
+# shellcheck disable=SC2034  # drunner reads what is assigned here
 # What this image declares to drunner, which reads it as data: plain values in plain quotes.
 
 # Directories in the container whose content must outlive it: kept, backed up, restored.
