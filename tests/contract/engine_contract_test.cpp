@@ -99,7 +99,7 @@ class Subject {
 
 FakeImage contract_image() {
     FakeImage image;
-    image.user = "1000";
+    image.user = "druser";
     image.files["/drunner/servicecfg.sh"] = {"VOLUMES=(/data)\n"};
     image.files["/drunner/servicerunner"] = {"#!/bin/bash\n", 0755};
     image.files["/bin/bash"] = {"", 0755};
@@ -194,7 +194,7 @@ TEST_CASE("images are found by every spelling and by id") {
         const auto image = subject.engine.find_image(subject.image);
         REQUIRE(image);
         CHECK(image->id.starts_with("sha256:"));
-        CHECK(image->user == "1000");
+        CHECK(image->user == "druser");
         CHECK(image->os == "linux");
         CHECK(subject.engine.find_image(image->id)->id == image->id);
         CHECK(subject.engine.find_image(image->id.substr(7, 12))->id == image->id);
@@ -248,7 +248,7 @@ TEST_CASE("a container of an image without a program can be created, found and r
         CHECK(found->image_id == engine.find_image(subject.image)->id);
         CHECK(found->state == "created");
         CHECK(found->health.empty());
-        CHECK(found->user == "1000");
+        CHECK(found->user == "druser");
         CHECK(found->labels.at(mark) == subject.prefix);
         CHECK(found->document.find(id) != std::string::npos);
 
