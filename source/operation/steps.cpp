@@ -91,6 +91,26 @@ ContainerSpec keep_spec(const Manifest& manifest, const Release& release, std::s
     return spec;
 }
 
+// Gives the top directories of volumes, which `container` has mounted, to the image's user.
+void own_new_volumes(Machine& machine, const std::string& container, const Release& release,
+                     const std::vector<ManagedVolume>& made) {
+    const ImageUser user{release.uid, release.gid};
+    VolumeAccess access(machine);
+    for (const ManagedVolume& volume : made) {
+        std::string directory;
+        try {
+            directory = access.directory(volume.name);
+        } catch (const Error& error) {
+            machine.progress.detail(error.what());
+            own_through_engine(machine.engine, container, volume.path, user);
+            continue;
+        }
+        if (chown(directory.c_str(), user.uid, user.gid) != 0) {
+            throw system_error("cannot change the owner of '" + directory + "'", errno);
+        }
+    }
+}
+
 // What runs is paused as long as this stands.
 class PausedContainers {
   public:
@@ -536,32 +556,26 @@ Step fill_new_volumes(Machine& machine, const Release& release,
                 spec.labels = {{label::scratch, "fill"}, {label::operation, operation}};
                 spec.mounts = mounts_of(made, true);
                 const std::string container = machine.engine.create_container(spec);
-                const ImageUser user{release.uid, release.gid};
-                VolumeAccess access(machine);
-                for (const ManagedVolume& volume : made) {
-                    std::string directory;
-                    try {
-                        directory = access.directory(volume.name);
-                    } catch (const Error& error) {
-                        machine.progress.detail(error.what());
-                        own_through_engine(machine.engine, container, volume.path, user);
-                        continue;
-                    }
-                    if (chown(directory.c_str(), user.uid, user.gid) != 0) {
-                        throw system_error("cannot change the owner of '" + directory + "'", errno);
-                    }
-                }
+                own_new_volumes(machine, container, release, made);
                 machine.engine.remove_container(container);
             }};
 }
 
-Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation) {
+Step make_keep_container(Machine& machine, const Manifest& manifest,
+                         const std::vector<ManagedVolume>& made, const std::string& operation) {
     const std::string name = keep_container(manifest.name);
-    return {"make-keep-container", json{{"name", name}}.dump(), [&machine, &manifest, operation] {
-                ContainerSpec spec =
-                    keep_spec(manifest, manifest.release(), keep_container(manifest.name));
+    return {"make-keep-container", json{{"name", name}}.dump(),
+            [&machine, &manifest, &made, name, operation] {
+                const Release& release = manifest.release();
+                ContainerSpec spec = keep_spec(manifest, release, name);
                 spec.labels[label::operation] = operation;
-                machine.engine.create_container(spec);
+                for (VolumeMount& mount : spec.mounts) {
+                    mount.copy_image_content = std::any_of(
+                        made.begin(), made.end(),
+                        [&](const ManagedVolume& one) { return one.name == mount.volume; });
+                }
+                const std::string container = machine.engine.create_container(spec);
+                own_new_volumes(machine, container, release, made);
             }};
 }
 

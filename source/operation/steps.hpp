@@ -29,8 +29,10 @@ Step make_volume(Machine& machine, const Manifest& manifest, const ManagedVolume
 // to the image's user.
 Step fill_new_volumes(Machine& machine, const Release& release,
                       const std::vector<ManagedVolume>& made, const std::string& operation);
-// Makes drunner-keep-S for the manifest's current release.
-Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation);
+// Makes drunner-keep-S for the manifest's current release. It fills the volumes in `made` as
+// fill_new_volumes does: an engine takes as long to make one container more as for all the rest.
+Step make_keep_container(Machine& machine, const Manifest& manifest,
+                         const std::vector<ManagedVolume>& made, const std::string& operation);
 // Points services/S/drunner (and with it imagename.sh) at the release: the switch.
 Step link_release(Machine& machine, const ServiceName& service, int number);
 Step write_manifest(Machine& machine, const Manifest& manifest);
