@@ -16,12 +16,8 @@ namespace drunner {
 
 using Labels = std::map<std::string, std::string>;
 
-// What GET /version and GET /info say.
+// What GET /info says.
 struct EngineInfo {
-    std::string name;         // "Docker Engine", "Podman Engine"
-    std::string version;      // "20.10.24"
-    std::string api_version;  // the negotiated one, "1.41"
-    std::string socket;       // path of the socket
     bool user_namespaces = false;
     std::vector<std::string> insecure_registries;  // host[:port] and CIDR, as the engine lists them
 };

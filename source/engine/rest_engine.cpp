@@ -658,21 +658,8 @@ std::optional<json> RestEngine::find(const std::string& path, const std::string&
 
 EngineInfo RestEngine::info() {
     const std::string what = "ask the container engine about itself";
-    const json version = ask("/version", what);
     const json host = ask("/info", what);
     EngineInfo info;
-    info.name = "Docker Engine";
-    const json& components = member(version, "Components");
-    if (components.is_array()) {
-        for (const json& component : components) {
-            if (text_of(component, "Name") == "Podman Engine") {
-                info.name = "Podman Engine";
-            }
-        }
-    }
-    info.version = text_of(version, "Version");
-    info.api_version = api().substr(std::strlen("/v"));
-    info.socket = socket_;
     for (const std::string& option : texts_of(host, "SecurityOptions")) {
         const std::string name = option.substr(0, option.find(','));
         info.user_namespaces =

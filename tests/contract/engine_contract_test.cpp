@@ -179,14 +179,8 @@ TEST_CASE("a real engine is under test where one is required") {
     CHECK(variable("DRUNNER_CONTRACT_REQUIRED") != "1");
 }
 
-TEST_CASE("the engine tells about itself") {
-    for_each_engine([](Subject& subject) {
-        const EngineInfo info = subject.engine.info();
-        CHECK_FALSE(info.name.empty());
-        CHECK_FALSE(info.version.empty());
-        CHECK(info.api_version.starts_with("1."));
-        CHECK_FALSE(info.socket.empty());
-    });
+TEST_CASE("the engine tells that it maps no users") {
+    for_each_engine([](Subject& subject) { CHECK_FALSE(subject.engine.info().user_namespaces); });
 }
 
 TEST_CASE("images are found by every spelling and by id") {

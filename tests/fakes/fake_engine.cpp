@@ -195,10 +195,6 @@ std::string last_part(const std::string& text, unsigned lines) {
 
 FakeEngine::FakeEngine(std::string root, FakeRegistry* registry)
     : root_(std::move(root)), registry_(registry) {
-    engine_info.name = "Fake Engine";
-    engine_info.version = "20.10.24";
-    engine_info.api_version = "1.41";
-    engine_info.socket = "/var/run/docker.sock";
     fs::create_directories(root_ + "/volumes");
 }
 
