@@ -52,6 +52,9 @@ std::string Paths::temp(const ServiceName& name) const {
 std::string Paths::journal(const ServiceName& name) const {
     return service(name) + "/journal";
 }
+std::string Paths::images() const {
+    return state() + "/images";
+}
 std::string Paths::backups() const {
     return state() + "/backups";
 }

@@ -17,6 +17,7 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/releases/N/      one release: drunner/ and imagename.sh
 //   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
+//   P/var/lib/drunner/images/                     what was read out of images, a cache
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
 //   P/run/drunner/S.lock                          the lock of a service
 //   P/var/log/drunner/                            log
@@ -41,6 +42,7 @@ class Paths {
     std::string release_scripts(const ServiceName& name, int number) const;
     std::string temp(const ServiceName& name) const;
     std::string journal(const ServiceName& name) const;
+    std::string images() const;
     std::string backups() const;
     std::string backups(const ServiceName& name) const;
     std::string locks() const;

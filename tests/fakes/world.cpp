@@ -189,6 +189,9 @@ std::vector<std::string> World::state() {
             add_tree(prefix_ + "/" + part, std::string(part) + "/", directory_.path(), lines);
         }
     }
+    std::erase_if(lines, [](const std::string& line) {
+        return line.starts_with("var/lib/drunner/images");  // a cache
+    });
     if (exists(backup_file())) {
         lines.emplace_back("backup");
     }
