@@ -24,6 +24,7 @@ std::span<const Command> commands() {
         recover_command, backup_command,     restore_command,    verify_command,
         show_command,    list_command,       status_command,     inspect_command,
         enter_command,   servicecmd_command, checkimage_command, clean_command,
+        hold_command,    undelete_command,
         help_command,    completion_command,
     };
     return table;

@@ -26,6 +26,11 @@ std::string condition_document(std::string_view command, const ServiceCondition&
     if (!condition.operation.empty()) {
         document["operation"] = condition.operation;
     }
+    document["held"] = condition.hold.has_value();
+    if (condition.hold) {
+        document["hold"] = {{"since", condition.hold->since},
+                            {"until", hold_end(*condition.hold)}};
+    }
     if (condition.manifest) {
         document["reference"] = condition.manifest->release().reference;
         document["image_id"] = condition.manifest->release().image_id;

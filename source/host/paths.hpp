@@ -18,6 +18,7 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
+//   P/var/lib/drunner/undelete/S-UTC.tar.zst     final backups of obliterated services
 //   P/run/drunner/S.lock                          the lock of a service
 //   P/var/log/drunner/                            log
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
@@ -43,6 +44,7 @@ class Paths {
     std::string journal(const ServiceName& name) const;
     std::string backups() const;
     std::string backups(const ServiceName& name) const;
+    std::string undelete() const;
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
     std::string log_directory() const;

@@ -144,6 +144,7 @@ ServiceCondition examine(Machine& machine, const ServiceName& name) {
         append(condition.problems, problems_of_scripts(machine, *condition.manifest));
         append(condition.problems, problems_of_engine(machine, *condition.manifest));
         condition.containers = containers_of(machine, name);
+        condition.hold = current_hold(machine, *condition.manifest);
     }
     return condition;
 }
@@ -226,6 +227,7 @@ std::vector<ListedService> list_services(Machine& machine) {
         if (manifest) {
             service.image = manifest->release().reference;
             service.updated_at = manifest->release().installed_at;
+            service.hold = current_hold(machine, *manifest);
             elsewhere = !same_socket(manifest->engine_socket, machine.engine_socket);
             broken = !problems_of_files(machine, *manifest).empty() ||
                      (engine_answers && !elsewhere &&

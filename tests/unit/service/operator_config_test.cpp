@@ -22,7 +22,7 @@ std::string refusal(const std::string& text) {
     try {
         loaded(scratch, text);
     } catch (const Error& error) {
-        CHECK(error.kind() == ErrorKind::usage);
+        CHECK(error.kind() == ErrorKind::settings);
         CHECK(std::string(error.what()).find("/etc/drunner/config.sh' line 2: ") !=
               std::string::npos);
         return error.what();
