@@ -33,6 +33,7 @@ extern const Command checkimage_command;
 extern const Command clean_command;
 extern const Command hold_command;
 extern const Command undelete_command;
+extern const Command doctor_command;
 extern const Command help_command;
 extern const Command completion_command;
 

@@ -11,10 +11,10 @@ namespace drunner {
 
 // What a backup is made of, for every operation that makes one.
 struct BackupPlan {
-    std::string verb;      // DRUNNER_OPERATION of the hooks
-    BackupHeader header;   // without the volumes
+    std::string verb;               // DRUNNER_OPERATION of the hooks
+    BackupHeader header;            // without the volumes
     std::string scripts_directory;  // empty: there are none
-    int hook_version = 0;  // of backupstart and backupend; 0: they are not called
+    int hook_version = 0;           // of backupstart and backupend; 0: they are not called
     // Called when backupstart has returned, which may write into volumes.
     std::function<std::vector<BackupVolume>()> find_volumes;
 };

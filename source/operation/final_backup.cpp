@@ -139,8 +139,7 @@ BackupPlan plan_of(Machine& machine, const ServiceName& name, const Remnant& rem
     plan.verb = "obliterate";
     if (remnant.manifest) {
         plan.header = header_of(machine, *remnant.manifest);
-        const std::string scripts =
-            machine.paths.release_scripts(name, remnant.manifest->current);
+        const std::string scripts = machine.paths.release_scripts(name, remnant.manifest->current);
         plan.scripts_directory =
             file_type(scripts) == FileType::directory ? scripts : std::string();
         if (file_type(machine.paths.servicerunner(name)) == FileType::regular) {
@@ -181,8 +180,8 @@ std::optional<FinalBackup> plan_final_backup(Machine& machine, const ServiceName
     }
     try {
         if (remnant.files && !remnant.manifest) {
-            throw Error(ErrorKind::broken, "'" + machine.paths.manifest(name) +
-                                               "', which tells how, cannot be read");
+            throw Error(ErrorKind::broken,
+                        "'" + machine.paths.manifest(name) + "', which tells how, cannot be read");
         }
         FinalBackup final{plan_of(machine, name, remnant), {}};
         make_directories(machine.paths.undelete());
@@ -203,17 +202,20 @@ std::vector<DeletedService> list_deleted(const Machine& machine) {
             deleted.push_back(std::move(*service));
         }
     }
-    std::stable_sort(deleted.begin(), deleted.end(),
-                     [](const DeletedService& a, const DeletedService& b) {
-                         return a.deleted > b.deleted;
-                     });
+    std::stable_sort(
+        deleted.begin(), deleted.end(),
+        [](const DeletedService& a, const DeletedService& b) { return a.deleted > b.deleted; });
     return deleted;
+}
+
+bool is_expired(const Machine& machine, const DeletedService& service) {
+    return machine.clock.now() - service.deleted > machine.config.undelete_age;
 }
 
 std::vector<std::string> remove_expired(Machine& machine) {
     std::vector<std::string> removed;
     for (const DeletedService& service : list_deleted(machine)) {
-        if (machine.clock.now() - service.deleted <= machine.config.undelete_age) {
+        if (!is_expired(machine, service)) {
             continue;
         }
         try {
@@ -231,8 +233,8 @@ RestoreReport undelete(Machine& machine, const ServiceName& name, const Undelete
     const auto newest = std::find_if(deleted.begin(), deleted.end(),
                                      [&](const DeletedService& one) { return one.name == name; });
     if (newest == deleted.end()) {
-        throw Error(ErrorKind::not_installed,
-                    "there is no final backup of '" + name.text() + "'", "drunner undelete --list");
+        throw Error(ErrorKind::not_installed, "there is no final backup of '" + name.text() + "'",
+                    "drunner undelete --list");
     }
     const FileDescriptor input(open(newest->file.c_str(), O_RDONLY | O_CLOEXEC));
     if (!input.valid()) {

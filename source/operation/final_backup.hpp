@@ -13,9 +13,9 @@ namespace drunner {
 // What obliterate found of a service.
 struct Remnant {
     std::optional<Manifest> manifest;
-    bool files = false;                     // services/S exists
-    std::vector<std::string> volumes;       // labelled with the service and this installation
-    std::string reference;                  // of the image, where anything still tells it
+    bool files = false;                // services/S exists
+    std::vector<std::string> volumes;  // labelled with the service and this installation
+    std::string reference;             // of the image, where anything still tells it
     std::string image_id;
 };
 
@@ -33,6 +33,8 @@ std::optional<FinalBackup> plan_final_backup(Machine& machine, const ServiceName
 // The same failure, told as what keeps obliterate from making the backup first.
 Error without_final_backup(const ServiceName& name, const Error& error);
 
+// Whether the operator no longer keeps it.
+bool is_expired(const Machine& machine, const DeletedService& service);
 // Removes the final backups that are older than the operator keeps them; answers their files. One
 // that cannot be removed is a warning.
 std::vector<std::string> remove_expired(Machine& machine);

@@ -10,7 +10,8 @@ std::int64_t seconds_of(TimePoint time) {
     return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
-HoldResult change_hold(Machine& machine, const ServiceName& name, const std::optional<Hold>& wanted) {
+HoldResult change_hold(Machine& machine, const ServiceName& name,
+                       const std::optional<Hold>& wanted) {
     const ServiceSession session(machine, name);
     Manifest manifest = Catalog(machine.paths).load(name);
     const std::optional<Hold> standing = current_hold(machine, manifest);
@@ -46,8 +47,7 @@ std::optional<Hold> current_hold(Machine& machine, const Manifest& manifest) {
 }
 
 std::string hold_end(const Hold& hold) {
-    return hold.until == 0 ? std::string()
-                           : iso8601(TimePoint(std::chrono::seconds(hold.until)));
+    return hold.until == 0 ? std::string() : iso8601(TimePoint(std::chrono::seconds(hold.until)));
 }
 
 std::string hold_words(const Hold& hold) {

@@ -155,6 +155,7 @@ RestoreReport undelete(Machine& machine, const ServiceName& name, const Undelete
 
 // One thing that is wrong with an installation, and the command that mends it.
 struct Problem {
+    std::string id;  // stable word, for doctor and --json
     std::string what;
     std::string next;
 };

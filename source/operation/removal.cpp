@@ -156,9 +156,9 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
     require_idle_of_strangers(machine, name, result.volumes);
     std::optional<FinalBackup> final;
     if (!request.purge) {
-        final = plan_final_backup(machine, name,
-                                  {traces.manifest, traces.files, traces.volumes, traces.reference,
-                                   traces.image_id});
+        final = plan_final_backup(
+            machine, name,
+            {traces.manifest, traces.files, traces.volumes, traces.reference, traces.image_id});
     }
     BackupReport report;
     bool hook_succeeded = true;

@@ -268,20 +268,20 @@ std::string to_json(const Manifest& manifest) {
             Json{{"path", volume.path}, {"name", volume.name}, {"adopted", volume.adopted}});
     }
     Json json{{"format", format_number},
-                    {"written_by", DRUNNER_VERSION},
-                    {"name", manifest.name.text()},
-                    {"installation", manifest.installation},
-                    {"engine_socket", manifest.engine_socket},
-                    {"launcher", manifest.launcher},
-                    {"pull", manifest.pull},
-                    {"current", manifest.current},
-                    {"previous", manifest.previous},
-                    {"releases", std::move(releases)},
-                    {"volumes", std::move(volumes)},
-                    {"pulled", manifest.pulled},
-                    {"failed_digests", manifest.failed_digests},
-                    {"settings", manifest.settings},
-                    {"secrets", manifest.secrets}};
+              {"written_by", DRUNNER_VERSION},
+              {"name", manifest.name.text()},
+              {"installation", manifest.installation},
+              {"engine_socket", manifest.engine_socket},
+              {"launcher", manifest.launcher},
+              {"pull", manifest.pull},
+              {"current", manifest.current},
+              {"previous", manifest.previous},
+              {"releases", std::move(releases)},
+              {"volumes", std::move(volumes)},
+              {"pulled", manifest.pulled},
+              {"failed_digests", manifest.failed_digests},
+              {"settings", manifest.settings},
+              {"secrets", manifest.secrets}};
     if (manifest.hold) {
         json["hold"] = Json{{"since", manifest.hold->since}, {"until", manifest.hold->until}};
     }

@@ -35,8 +35,8 @@ struct Line {
     int number;
 
     Error wrong(const std::string& why) const {
-        return Error(ErrorKind::settings, "'" + file + "' line " + std::to_string(number) + ": " + why,
-                     "edit " + file);
+        return Error(ErrorKind::settings,
+                     "'" + file + "' line " + std::to_string(number) + ": " + why, "edit " + file);
     }
 };
 

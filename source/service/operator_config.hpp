@@ -27,9 +27,9 @@ struct OperatorConfig {
     std::chrono::seconds backup_max_age{0};            // BACKUPMAXAGE, 0 = any age
 };
 
-// The defaults where the file is absent. Throws Error(settings) naming file and line for a malformed
-// line or an invalid value; unknown keys are ignored, so that an older drunner can read a newer
-// file.
+// The defaults where the file is absent. Throws Error(settings) naming file and line for a
+// malformed line or an invalid value; unknown keys are ignored, so that an older drunner can read a
+// newer file.
 OperatorConfig load_operator_config(const Paths& paths);
 
 }  // namespace drunner

@@ -32,7 +32,7 @@ teardown() {
         for name in "$DRUNNER_PREFIX"/var/lib/drunner/services/*/; do
             [[ -d $name ]] || continue
             # Without DOCKER_HOST it is the engine that the service is bound to, maybe the proxy.
-            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate "$(basename "$name")" >/dev/null ||
+            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate --purge "$(basename "$name")" >/dev/null ||
                 printf "teardown: cannot obliterate '%s'\n" "$(basename "$name")"
         done
     fi

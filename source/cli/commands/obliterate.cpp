@@ -14,8 +14,8 @@ constexpr std::array options{
 
 Answer run(const Invocation& invocation) {
     const ServiceName name(invocation.arguments.words[0]);
-    const RemovalResult result = obliterate(
-        invocation.machine_of(name), name, {invocation.arguments.has("purge")});
+    const RemovalResult result =
+        obliterate(invocation.machine_of(name), name, {invocation.arguments.has("purge")});
     const bool changed = result.outcome == Outcome::changed;
     std::string text = changed ? "obliterated '" + name.text() + "'\n"
                                : "there is no trace of '" + name.text() + "'\n";
@@ -23,7 +23,8 @@ Answer run(const Invocation& invocation) {
         text += "removed with its data: " + join(result.volumes, " ") + "\n";
     }
     if (!result.final_backup.empty()) {
-        text += "final backup: " + result.final_backup + " (drunner undelete " + name.text() + ")\n";
+        text +=
+            "final backup: " + result.final_backup + " (drunner undelete " + name.text() + ")\n";
     }
     return {exit_code(result.outcome), text,
             nlohmann::json{{"command", "obliterate"},

@@ -53,8 +53,9 @@ Answer answer_of(const std::vector<ServiceUpdate>& updates) {
     for (const ServiceUpdate& one : updates) {
         width = std::max(width, one.name.text().size());
     }
-    std::string text = updates.empty() ? "no service is installed\n"
-                                       : fmt::format("{:<{}}  {:<13}\n", "SERVICE", width, "RESULT");
+    std::string text = updates.empty()
+                           ? "no service is installed\n"
+                           : fmt::format("{:<{}}  {:<13}\n", "SERVICE", width, "RESULT");
     json rows = json::array();
     for (const ServiceUpdate& one : updates) {
         const std::string_view result = word_of(one.verdict);
@@ -140,14 +141,15 @@ Answer run(const Invocation& invocation) {
 
 }  // namespace
 
-constinit const Command update_command{"update",
-                                       "SERVICE... or --all",
-                                       "take the image that the reference of each service names now",
-                                       "0 updated, 3 nothing changed, 1 failed and rolled back",
-                                       options,
-                                       0,
-                                       std::numeric_limits<std::size_t>::max(),
-                                       false,
-                                       run};
+constinit const Command update_command{
+    "update",
+    "SERVICE... or --all",
+    "take the image that the reference of each service names now",
+    "0 updated, 3 nothing changed, 1 failed and rolled back",
+    options,
+    0,
+    std::numeric_limits<std::size_t>::max(),
+    false,
+    run};
 
 }  // namespace drunner
