@@ -21,6 +21,7 @@ struct Traces {
     std::vector<int> pins;
     std::vector<std::string> volumes;  // labelled with the service and this installation
     std::vector<std::string> adopted;
+    std::vector<std::string> missing;  // recorded, and the engine lacks them
     bool keep = false;
     std::string reference;  // of the image, as the kept container tells it
     std::string image_id;
@@ -50,7 +51,9 @@ Traces find_traces(Machine& machine, const ServiceName& name) {
         require_own_engine(machine, *traces.manifest);
         launcher = traces.manifest->launcher;
         for (const ManagedVolume& volume : traces.manifest->volumes) {
-            if (volume.adopted) {
+            if (!machine.engine.find_volume(volume.name)) {
+                traces.missing.push_back(volume.name);
+            } else if (volume.adopted) {
                 traces.adopted.push_back(volume.name);
             }
         }
@@ -178,7 +181,10 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         hook_succeeded =
             run_removal_hook(machine, name, transaction, traces, Hook::obliterate, "obliterate");
         register_removal(transaction, traces);
-        transaction.after_commit(removing_volumes(traces.adopted, traces.installation));
+        // A hook that mounts a missing volume makes it anew, without labels.
+        std::vector<std::string> unlabelled = traces.adopted;
+        unlabelled.insert(unlabelled.end(), traces.missing.begin(), traces.missing.end());
+        transaction.after_commit(removing_volumes(unlabelled, traces.installation));
         transaction.after_commit(removing_service_files());
     });
     tell_left_out(machine, report.result);

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "fakes/world.hpp"
 #include "host/file.hpp"
+#include "operation/doctor.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
 
@@ -433,6 +434,34 @@ TEST_CASE("update of all: one that fails, one on hold and one that failed before
           Verdicts{UpdateVerdict::failed, UpdateVerdict::updated, UpdateVerdict::updated});
     CHECK(verdicts(update_all(machine)) ==
           Verdicts{UpdateVerdict::unchanged, UpdateVerdict::failed, UpdateVerdict::held});
+}
+
+TEST_CASE("doctor tells a killed operation, and with --fix finishes or undoes it") {
+    for (const Operation& operation : {operations[1], operations[7]}) {
+        const Expected expected = without_faults(operation);
+        for (std::size_t step = 0; step < expected.steps.size(); ++step) {
+            INFO(operation.name << ": killed after step " << step << " '" << expected.steps[step]
+                                << "'");
+            World world;
+            operation.prepare(world);
+            Breaker breaker(step, Fault::kill_after);
+            Machine machine = world.machine(&breaker);
+            CHECK_THROWS_AS(operation.run(world, machine), Killed);
+            Machine another = world.machine();
+            another.caller_path += ":" + another.config.launcher_directory;
+            const std::vector<std::string> killed = world.state();
+            const std::vector<DoctorFinding> told = doctor(another, {});
+            REQUIRE_FALSE(told.empty());
+            CHECK(told.front().check == "unfinished");
+            CHECK(difference(killed, world.state()) == "");
+            for (const DoctorFinding& finding : doctor(another, {{}, true})) {
+                INFO(finding.check << " " << finding.what);
+                CHECK(finding.state == DoctorFinding::State::mended);
+            }
+            check_old_or_new(world, expected);
+            CHECK(doctor(another, {}).empty());
+        }
+    }
 }
 
 TEST_CASE("a failing uninstall hook is reported, and nothing but the volumes is left") {

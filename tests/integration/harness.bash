@@ -237,6 +237,7 @@ engine_objects() {
 sweep() {
     "$DOCKER" ps --all --quiet | xargs -r "$DOCKER" rm --force --volumes >/dev/null 2>&1 || true
     "$DOCKER" volume ls --quiet | xargs -r "$DOCKER" volume rm --force >/dev/null 2>&1 || true
+    "$DOCKER" network prune --force >/dev/null 2>&1 || true
     local tag id now
     now=$(tags)
     if [[ $now == "$TAGS_BEFORE" ]]; then return 0; fi
