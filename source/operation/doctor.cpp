@@ -246,6 +246,33 @@ bool Examination::has_own_volume(const std::string& service) const {
     });
 }
 
+bool Examination::is_gone(const std::string& service) const {
+    return !known.contains(service) && (!ServiceName::is_valid(service) ||
+                                        !exists(machine.paths.service(ServiceName(service))));
+}
+
+std::function<void()> under_lock(Machine& machine, const ServiceName& service,
+                                 std::function<bool(const Manifest&)> still,
+                                 std::function<void(const Manifest&)> work) {
+    return [&machine, service, still = std::move(still), work = std::move(work)] {
+        const ServiceSession session(machine, service);
+        const std::optional<Manifest> manifest = Catalog(machine.paths).find(service);
+        if (manifest && still(*manifest)) {
+            work(*manifest);
+        }
+    };
+}
+
+std::function<void()> while_gone(const Examination& examination, const std::string& service,
+                                 std::function<void()> work) {
+    return [&machine = examination.machine, service, work = std::move(work)] {
+        if (!ServiceName::is_valid(service) ||
+            !exists(machine.paths.service(ServiceName(service)))) {
+            work();
+        }
+    };
+}
+
 std::string label_value(const Labels& labels, const char* key) {
     const auto found = labels.find(key);
     return found == labels.end() ? std::string() : found->second;

@@ -34,6 +34,9 @@ struct Examination {
     bool has_foreign_keep(const std::string& service) const;
     bool has_own_volume(const std::string& service) const;
     bool is_own(const Labels& labels) const;
+    // Whether no such service is installed, asked of the disk: what the engine told may be younger
+    // than `known`.
+    bool is_gone(const std::string& service) const;
 };
 
 // Takes a finding of the check that runs. `mend` may be empty: then only a person can.
@@ -85,6 +88,14 @@ std::string label_value(const Labels& labels, const char* key);
 // Whether the text ends with an operation's id (32 hexadecimal digits) and `suffix`, behind
 // `prefix`.
 bool is_made_by_operation(std::string_view text, std::string_view prefix, std::string_view suffix);
+// Does the work under the service's lock where the service is installed and `still` holds of its
+// service.json as it is then: between the look and the mending others may have worked on it.
+std::function<void()> under_lock(Machine& machine, const ServiceName& service,
+                                 std::function<bool(const Manifest&)> still,
+                                 std::function<void(const Manifest&)> work);
+// Does the work while there still is no such service.
+std::function<void()> while_gone(const Examination& examination, const std::string& service,
+                                 std::function<void()> work);
 // Whether the file was last written longer ago than any operation leaves it alone.
 bool is_abandoned(const Machine& machine, const std::string& path);
 

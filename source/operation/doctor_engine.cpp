@@ -43,14 +43,14 @@ bool is_left_over(const Examination& examination, const ContainerSummary& contai
         if (!examination.is_own(container.labels)) {
             return false;
         }
-        if (!examination.known.contains(service)) {
+        if (examination.is_gone(service)) {
             return !examination.has_own_volume(service);
         }
         const Manifest* manifest = examination.manifest_here(ServiceName(service));
         return manifest != nullptr && manifest->previous == 0 &&
                container.name == previous_keep_container(manifest->name);
     }
-    if (examination.known.contains(service) || examination.has_own_keep(service)) {
+    if (!examination.is_gone(service) || examination.has_own_keep(service)) {
         return false;
     }
     const std::string owner = label_value(container.labels, label::installation);
@@ -92,7 +92,7 @@ void check_lost_installations(const Examination& examination, const Tell& tell) 
         if (is_keep(container) && examination.is_own(container.labels) &&
             ServiceName::is_valid(service) &&
             container.name == keep_container(ServiceName(service)) &&
-            !examination.known.contains(service) && examination.has_own_volume(service)) {
+            examination.is_gone(service) && examination.has_own_volume(service)) {
             tell({service,
                   "the files of service '" + service + "' are gone",
                   "drunner recover " + service + " (or: drunner obliterate " + service + ")",
@@ -107,12 +107,20 @@ void check_orphan_containers(const Examination& examination, const Tell& tell) {
     }
     Engine& engine = examination.machine.engine;
     for (const ContainerSummary& container : examination.containers) {
-        if (is_left_over(examination, container)) {
-            tell({label_value(container.labels, label::service),
-                  "container " + in_quotes(container.name) + " belongs to no service",
-                  {},
-                  [&engine, id = container.id] { engine.remove_container(id); }});
+        if (!is_left_over(examination, container)) {
+            continue;
         }
+        const std::string service = label_value(container.labels, label::service);
+        const auto remove = [&engine, id = container.id] { engine.remove_container(id); };
+        tell({service,
+              "container " + in_quotes(container.name) + " belongs to no service",
+              {},
+              examination.is_gone(service)
+                  ? while_gone(examination, service, remove)
+                  : under_lock(
+                        examination.machine, ServiceName(service),
+                        [](const Manifest& manifest) { return manifest.previous == 0; },
+                        [remove](const Manifest&) { remove(); })});
     }
 }
 
@@ -152,7 +160,7 @@ void check_orphan_volumes(const Examination& examination, const Tell& tell) {
             volume.labels.contains(label::scratch)) {
             continue;
         }
-        if (!examination.known.contains(service)) {
+        if (examination.is_gone(service)) {
             if (examination.whole_host && !examination.has_own_keep(service)) {
                 tell({service,
                       "volume " + in_quotes(volume.name) + " belongs to '" + service +
@@ -185,11 +193,12 @@ void check_orphan_networks(const Examination& examination, const Tell& tell) {
     Engine& engine = examination.machine.engine;
     for (const Network& network : examination.networks) {
         const std::string service = label_value(network.labels, label::service);
-        if (examination.is_own(network.labels) && !examination.known.contains(service)) {
+        if (examination.is_own(network.labels) && examination.is_gone(service)) {
             tell({service,
                   "network " + in_quotes(network.name) + " belongs to no service",
                   {},
-                  [&engine, id = network.id] { engine.remove_network(id); }});
+                  while_gone(examination, service,
+                             [&engine, id = network.id] { engine.remove_network(id); })});
         }
     }
 }
@@ -208,21 +217,27 @@ void check_orphan_pins(const Examination& examination, const Tell& tell) {
         const auto remove = [&engine, reference = tag.reference] {
             engine.remove_image(reference);
         };
-        if (examination.known.contains(pin.service)) {
+        if (!examination.is_gone(pin.service)) {
             const ServiceName name(pin.service);
             const Manifest* manifest = examination.manifest_here(name);
             const bool looked_at =
                 std::find(examination.services.begin(), examination.services.end(), name) !=
                 examination.services.end();
-            if (manifest != nullptr && looked_at &&
-                manifest->find_release(pin.release) == nullptr) {
-                tell({pin.service, what, {}, remove});
+            const auto is_no_release = [release = pin.release](const Manifest& one) {
+                return one.find_release(release) == nullptr;
+            };
+            if (manifest != nullptr && looked_at && is_no_release(*manifest)) {
+                tell({pin.service,
+                      what,
+                      {},
+                      under_lock(examination.machine, name, is_no_release,
+                                 [remove](const Manifest&) { remove(); })});
             }
         } else if (!examination.has_own_keep(pin.service) &&
                    !examination.has_foreign_keep(pin.service)) {
             // A tag carries no label: only a volume of that service proves that it is ours.
             if (examination.has_own_volume(pin.service)) {
-                tell({pin.service, what, {}, remove});
+                tell({pin.service, what, {}, while_gone(examination, pin.service, remove)});
             } else {
                 tell({pin.service, what, "docker image rm " + tag.reference, {}});
             }

@@ -208,12 +208,15 @@ void check_orphan_launchers(const Examination& examination, const Tell& tell) {
     for (const std::string& entry : directory_entries(machine.config.launcher_directory)) {
         const std::string link = machine.config.launcher_directory + "/" + entry;
         if (ServiceName::is_valid(entry) && !entry.starts_with("drunner") &&
-            !examination.known.contains(entry) && read_symlink(link) == machine.drunner_binary) {
-            tell({entry, "the command '" + link + "' belongs to no service", {}, [link, &machine] {
+            examination.is_gone(entry) && read_symlink(link) == machine.drunner_binary) {
+            tell({entry,
+                  "the command '" + link + "' belongs to no service",
+                  {},
+                  while_gone(examination, entry, [link, &machine] {
                       if (read_symlink(link) == machine.drunner_binary) {
                           remove_tree(link);
                       }
-                  }});
+                  })});
         }
     }
 }
@@ -228,7 +231,7 @@ void check_locks(const Examination& examination, const Tell& tell) {
         const std::string file = machine.paths.locks() + "/" + entry;
         const std::string service =
             entry.ends_with(suffix) ? entry.substr(0, entry.size() - suffix.size()) : "";
-        if (ServiceName::is_valid(service) && !examination.known.contains(service) &&
+        if (ServiceName::is_valid(service) && examination.is_gone(service) &&
             FileLock::holder(file).empty()) {
             // A session on a service that is not there takes its lock away with it.
             tell({service, "'" + file + "' is left over", {}, [&machine, service] {

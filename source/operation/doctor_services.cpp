@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -52,14 +53,6 @@ std::function<void()> recovering(Machine& machine, const ServiceName& name) {
     return [&machine, name] { recover(machine, name, {}); };
 }
 
-// Under the service's lock, and only where it is still there.
-std::function<void()> removing(Machine& machine, const ServiceName& name, const std::string& path) {
-    return [&machine, name, path] {
-        const ServiceSession session(machine, name);
-        remove_tree(path);
-    };
-}
-
 std::vector<std::string> entries_of(const std::string& directory) {
     return file_type(directory) == FileType::directory ? directory_entries(directory)
                                                        : std::vector<std::string>();
@@ -89,7 +82,10 @@ void check_empty_directories(const Examination& examination, const Tell& tell) {
             tell({name.text(),
                   "'" + directory + "' is empty",
                   {},
-                  removing(examination.machine, name, directory)});
+                  [&machine = examination.machine, name, directory] {
+                      const ServiceSession session(machine, name);
+                      rmdir(directory.c_str());
+                  }});
         }
     }
 }
@@ -143,22 +139,22 @@ void check_scripts(const Examination& examination, const Tell& tell) {
 }
 
 void check_pins(const Examination& examination, const Tell& tell) {
+    Machine& machine = examination.machine;
     for (const Manifest* manifest : settled_here(examination)) {
+        const Release& release = manifest->release();
         for (const Problem& problem : problems_of(examination, *manifest, "pin")) {
+            const bool has_image = machine.engine.find_image(release.image_id).has_value();
+            const auto tag = under_lock(
+                machine, manifest->name,
+                [number = release.number](const Manifest& one) { return one.current == number; },
+                [&machine](const Manifest& one) {
+                    machine.engine.tag_image(one.release().image_id, pin_repository,
+                                             pin_tag(one.name, one.current));
+                });
             tell({manifest->name.text(),
                   problem.what,
                   {},
-                  [&machine = examination.machine, manifest = *manifest] {
-                      const ServiceName& name = manifest.name;
-                      const Release& release = manifest.release();
-                      if (!machine.engine.find_image(release.image_id)) {
-                          recover(machine, name, {});
-                          return;
-                      }
-                      const ServiceSession session(machine, name);
-                      machine.engine.tag_image(release.image_id, pin_repository,
-                                               pin_tag(name, release.number));
-                  }});
+                  has_image ? tag : recovering(machine, manifest->name)});
         }
     }
 }
@@ -175,18 +171,22 @@ void check_missing_volumes(const Examination& examination, const Tell& tell) {
 }
 
 void check_keep_containers(const Examination& examination, const Tell& tell) {
+    Machine& machine = examination.machine;
     for (const Manifest* manifest : settled_here(examination)) {
         const bool data_is_here = problems_of(examination, *manifest, "volume-missing").empty();
         for (const Problem& problem : problems_of(examination, *manifest, "keep-container")) {
-            // A container that names a missing volume would make it anew, empty.
-            const auto settle = [&machine = examination.machine, name = manifest->name] {
-                const ServiceSession session(machine, name);
-                transact(machine, name, "doctor", [](Transaction& transaction) {
+            const auto is_missing = [&machine](const Manifest& one) {
+                return !machine.engine.find_container(keep_container(one.name));
+            };
+            const auto settle = [&machine](const Manifest& one) {
+                transact(machine, one.name, "doctor", [](Transaction& transaction) {
                     transaction.after_commit(settling_keep());
                 });
             };
+            // A container that names a missing volume would make it anew, empty.
             tell({manifest->name.text(), problem.what, data_is_here ? "" : problem.next,
-                  data_is_here ? std::function<void()>(settle) : std::function<void()>()});
+                  data_is_here ? under_lock(machine, manifest->name, is_missing, settle)
+                               : std::function<void()>()});
         }
     }
 }
@@ -196,21 +196,25 @@ void check_launchers(const Examination& examination, const Tell& tell) {
     for (const Manifest* manifest : settled(examination)) {
         const std::string& link = manifest->launcher;
         const std::string service = manifest->name.text();
+        struct stat status {};
+        const auto is_its_launcher = [link](const Manifest& one) { return one.launcher == link; };
+        const auto make = [link, binary](const Manifest&) {
+            if (!exists(link)) {
+                create_launcher(link, binary);
+            } else if (is_launcher(link)) {
+                replace_symlink(binary, link);
+            }
+        };
+        const auto mend = under_lock(examination.machine, manifest->name, is_its_launcher, make);
         if (!exists(link)) {
-            tell({service, "the command '" + link + "' is missing", {}, [link, binary] {
-                      create_launcher(link, binary);
-                  }});
+            tell({service, "the command '" + link + "' is missing", {}, mend});
         } else if (!is_launcher(link)) {
             tell({service,
                   "something else stands where the command '" + link + "' was",
                   "mv " + link + " " + link + ".other && drunner doctor --fix " + service,
                   {}});
-        } else if (struct stat status{}; stat(link.c_str(), &status) != 0 && exists(binary)) {
-            tell({service, "the command '" + link + "' leads nowhere", {}, [link, binary] {
-                      if (is_launcher(link)) {
-                          replace_symlink(binary, link);
-                      }
-                  }});
+        } else if (stat(link.c_str(), &status) != 0 && exists(binary)) {
+            tell({service, "the command '" + link + "' leads nowhere", {}, mend});
         }
     }
 }
@@ -228,7 +232,12 @@ void check_releases(const Examination& examination, const Tell& tell) {
                 tell({manifest->name.text(),
                       "'" + directory + "' is no release of the service",
                       {},
-                      removing(examination.machine, manifest->name, directory)});
+                      under_lock(
+                          examination.machine, manifest->name,
+                          [number](const Manifest& one) {
+                              return one.find_release(number) == nullptr;
+                          },
+                          [directory](const Manifest&) { remove_tree(directory); })});
             }
         }
     }
@@ -238,7 +247,6 @@ void check_releases(const Examination& examination, const Tell& tell) {
 void check_temporaries(const Examination& examination, const Tell& tell) {
     for (const Manifest* manifest : settled(examination)) {
         const std::string directory = examination.machine.paths.service(manifest->name);
-        const std::string recorded = read_file(examination.machine.paths.manifest(manifest->name));
         for (const std::string& entry : directory_entries(directory)) {
             const bool is_temporary = is_made_by_operation(entry, "temp-", "") ||
                                       is_made_by_operation(entry, "backup-", "") ||
@@ -246,12 +254,16 @@ void check_temporaries(const Examination& examination, const Tell& tell) {
                                       is_made_by_operation(entry, "snapshot-", ".tar.zst") ||
                                       is_made_by_operation(entry, "service.json.", ".new");
             // What service.json names is kept for a purpose.
-            if (is_temporary && recorded.find(entry) == std::string::npos) {
+            const auto is_unnamed = [entry](const Manifest& one) {
+                return to_json(one).find(entry) == std::string::npos;
+            };
+            if (is_temporary && is_unnamed(*manifest)) {
                 const std::string path = directory + "/" + entry;
                 tell({manifest->name.text(),
                       "'" + path + "' is left over",
                       {},
-                      removing(examination.machine, manifest->name, path)});
+                      under_lock(examination.machine, manifest->name, is_unnamed,
+                                 [path](const Manifest&) { remove_tree(path); })});
             }
         }
     }

@@ -86,8 +86,7 @@ std::string free_file(const Machine& machine, const ServiceName& name, bool encr
 }
 
 // What the manifest records and what carries our labels, as far as the engine has it.
-std::vector<BackupVolume> volumes_to_keep(Machine& machine, const Remnant& remnant,
-                                          bool tell_missing) {
+std::vector<BackupVolume> volumes_to_keep(Machine& machine, const Remnant& remnant) {
     std::vector<BackupVolume> kept;
     VolumeAccess access(machine);
     std::set<std::string> seen;
@@ -97,10 +96,8 @@ std::vector<BackupVolume> volumes_to_keep(Machine& machine, const Remnant& remna
         }
         const std::optional<Volume> volume = machine.engine.find_volume(name);
         if (!volume) {
-            if (tell_missing) {
-                machine.progress.warning("volume '" + name +
-                                         "' is missing: the final backup is without it");
-            }
+            machine.progress.warning("volume '" + name +
+                                     "' is missing: the final backup is without it");
             return;
         }
         const auto labelled = volume->labels.find(label::path);
@@ -156,7 +153,6 @@ BackupPlan plan_of(Machine& machine, const ServiceName& name, const Remnant& rem
         plan.header.image_reference = remnant.reference;
         plan.header.image_id = remnant.image_id;
     }
-    plan.find_volumes = [&machine, remnant] { return volumes_to_keep(machine, remnant, false); };
     return plan;
 }
 
@@ -183,12 +179,15 @@ std::optional<FinalBackup> plan_final_backup(Machine& machine, const ServiceName
             throw Error(ErrorKind::broken,
                         "'" + machine.paths.manifest(name) + "', which tells how, cannot be read");
         }
-        FinalBackup final{plan_of(machine, name, remnant), {}};
+        FinalBackup last{plan_of(machine, name, remnant), {}};
+        const std::vector<BackupVolume> volumes = volumes_to_keep(machine, remnant);
+        // What backupstart makes anew of a missing volume is empty, and no data of the service.
+        last.plan.find_volumes = [volumes] { return volumes; };
         make_directories(machine.paths.undelete());
-        require_room(machine, volumes_to_keep(machine, remnant, true));
-        final.request.key.recipients = machine.config.recipients;
-        final.request.file = free_file(machine, name, !machine.config.recipients.empty());
-        return final;
+        require_room(machine, volumes);
+        last.request.key.recipients = machine.config.recipients;
+        last.request.file = free_file(machine, name, !machine.config.recipients.empty());
+        return last;
     } catch (const Error& error) {
         throw without_final_backup(name, error);
     }

@@ -157,9 +157,9 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         return result;
     }
     require_idle_of_strangers(machine, name, result.volumes);
-    std::optional<FinalBackup> final;
+    std::optional<FinalBackup> last;
     if (!request.purge) {
-        final = plan_final_backup(
+        last = plan_final_backup(
             machine, name,
             {traces.manifest, traces.files, traces.volumes, traces.reference, traces.image_id});
     }
@@ -169,10 +169,10 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         if (traces.files) {
             transaction.perform(remember_containers(machine, name));
         }
-        if (final) {
-            report.file = final->request.file;
+        if (last) {
+            report.file = last->request.file;
             try {
-                perform_backup(machine, transaction, name, final->plan, final->request, report);
+                perform_backup(machine, transaction, name, last->plan, last->request, report);
             } catch (const Error& error) {
                 throw without_final_backup(name, error);
             }

@@ -83,7 +83,9 @@ Answer run(const Invocation& invocation) {
         if (error.kind() != ErrorKind::settings) {
             throw;
         }
-        return answer_of({settings_finding(error)});
+        DoctorFinding finding = settings_finding(error);
+        finding.state = request.fix ? DoctorFinding::State::remains : DoctorFinding::State::found;
+        return answer_of({finding});
     }
 }
 
