@@ -10,6 +10,7 @@
 #include "operation/doctor.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
+#include "operation/settings.hpp"
 
 namespace drunner::test {
 namespace {
@@ -117,6 +118,12 @@ void uninstalled(World& world) {
     uninstall(machine, app);
 }
 
+void reconfigured(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
+}
+
 void scripts_lost(World& world) {
     installed(world);
     remove_tree(Paths(world.prefix()).scripts(app));
@@ -128,6 +135,9 @@ void run_install(World& world, Machine& machine) {
 }
 void run_update(World&, Machine& machine) {
     update(machine, app, {});
+}
+void run_configure(World&, Machine& machine) {
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
 }
 void run_uninstall(World&, Machine& machine) {
     uninstall(machine, app);
@@ -171,6 +181,8 @@ const std::vector<Operation> operations{
     {"undelete", obliterated, run_undelete},
     {"hold", installed, run_hold},
     {"obliterate of volumes", uninstalled, run_obliterate},
+    {"configure", installed, run_configure},
+    {"update of settings", reconfigured, run_update},
 };
 
 // As a new process.
