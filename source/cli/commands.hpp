@@ -33,6 +33,9 @@ extern const Command enter_command;
 extern const Command servicecmd_command;
 extern const Command checkimage_command;
 extern const Command clean_command;
+extern const Command hold_command;
+extern const Command undelete_command;
+extern const Command doctor_command;
 extern const Command help_command;
 extern const Command completion_command;
 

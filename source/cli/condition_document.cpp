@@ -8,7 +8,7 @@ std::string condition_document(std::string_view command, const ServiceCondition&
     using nlohmann::json;
     json problems = json::array();
     for (const Problem& problem : condition.problems) {
-        problems.push_back({{"what", problem.what}, {"next", problem.next}});
+        problems.push_back({{"id", problem.id}, {"what", problem.what}, {"next", problem.next}});
     }
     json containers = json::array();
     bool running = false;
@@ -25,6 +25,10 @@ std::string condition_document(std::string_view command, const ServiceCondition&
                   {"problems", problems},       {"containers", containers}};
     if (!condition.operation.empty()) {
         document["operation"] = condition.operation;
+    }
+    document["held"] = condition.hold.has_value();
+    if (condition.hold) {
+        document["hold"] = {{"since", condition.hold->since}, {"until", hold_end(*condition.hold)}};
     }
     if (condition.manifest) {
         document["reference"] = condition.manifest->release().reference;

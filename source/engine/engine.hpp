@@ -39,6 +39,12 @@ struct Image {
     std::uint64_t size = 0;  // bytes
 };
 
+// One tag of an image.
+struct ImageTag {
+    std::string image_id;
+    std::string reference;  // "REPOSITORY:TAG", as the engine spells it
+};
+
 struct Mount {
     std::string volume;  // the volume's name; empty for other kinds of mount
     std::string source;  // host path of a bind mount
@@ -138,6 +144,8 @@ class Engine {
     virtual EngineInfo info() = 0;
 
     virtual std::optional<Image> find_image(std::string_view reference) = 0;
+    // Every tag of the repository ("localhost/drunner"), in no order.
+    virtual std::vector<ImageTag> list_tags(std::string_view repository) = 0;
     // Pulls and follows the stream to its end; an error inside it is thrown (image_not_found,
     // registry_denied, registry_unreachable or engine_refused).
     virtual void pull_image(const ImageReference& reference, const RegistryAuth& auth,

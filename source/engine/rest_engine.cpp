@@ -472,6 +472,7 @@ class RestEngine final : public Engine {
 
     EngineInfo info() override;
     std::optional<Image> find_image(std::string_view reference) override;
+    std::vector<ImageTag> list_tags(std::string_view repository) override;
     void pull_image(const ImageReference& reference, const RegistryAuth& auth,
                     Progress& progress) override;
     std::optional<std::string> distribution_digest(const ImageReference& reference,
@@ -755,6 +756,21 @@ void RestEngine::tag_image(std::string_view image, std::string_view repository,
                        "/tag?repo=" + percent_encoded(repository) + "&tag=" + percent_encoded(tag),
                    limits_.work),
            "tag image " + in_quotes(image));
+}
+
+std::vector<ImageTag> RestEngine::list_tags(std::string_view repository) {
+    const json filters{{"reference", json::array({std::string(repository)})}};
+    const std::string before = std::string(repository) + ":";
+    std::vector<ImageTag> tags;
+    for (const json& entry :
+         ask_list("/images/json?filters=" + percent_encoded(filters.dump()), "list images")) {
+        for (std::string& tag : texts_of(entry, "RepoTags")) {
+            if (tag.starts_with(before)) {
+                tags.push_back({text_of(entry, "Id"), std::move(tag)});
+            }
+        }
+    }
+    return tags;
 }
 
 bool RestEngine::remove_image(std::string_view reference) {

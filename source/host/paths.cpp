@@ -61,6 +61,9 @@ std::string Paths::backups() const {
 std::string Paths::backups(const ServiceName& name) const {
     return backups() + "/" + name.text();
 }
+std::string Paths::undelete() const {
+    return state() + "/undelete";
+}
 std::string Paths::locks() const {
     return prefix_ + "/run/drunner";
 }

@@ -19,6 +19,7 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
 //   P/var/lib/drunner/images/                     what was read out of images, a cache
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
+//   P/var/lib/drunner/undelete/S-UTC.tar.zst     final backups of obliterated services
 //   P/run/drunner/S.lock                          the lock of a service
 //   P/var/log/drunner/                            log
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
@@ -45,6 +46,7 @@ class Paths {
     std::string images() const;
     std::string backups() const;
     std::string backups(const ServiceName& name) const;
+    std::string undelete() const;
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
     std::string log_directory() const;

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/backup_steps.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -14,21 +15,6 @@
 
 namespace drunner {
 namespace {
-
-BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
-    const Release& release = manifest.release();
-    BackupHeader header;
-    header.service = manifest.name.text();
-    header.created_at = iso8601(machine.clock.now());
-    header.drunner_version = machine.version;
-    header.image_reference = release.reference;
-    header.image_digest = release.image_digest;
-    header.image_id = release.image_id;
-    header.settings = manifest.settings;
-    header.secrets_left_out = manifest.secrets;
-    header.excludes = release.config.backup_exclude;
-    return header;
-}
 
 // Where each volume's data lies. A volume that is not there is an error, and none is made.
 std::vector<BackupVolume> volumes_of(Machine& machine, const Manifest& manifest) {
@@ -79,6 +65,69 @@ std::string make_hook_directory(const std::string& outer) {
 
 }  // namespace
 
+BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
+    const Release& release = manifest.release();
+    BackupHeader header;
+    header.service = manifest.name.text();
+    header.created_at = iso8601(machine.clock.now());
+    header.drunner_version = machine.version;
+    header.image_reference = release.reference;
+    header.image_digest = release.image_digest;
+    header.image_id = release.image_id;
+    header.settings = manifest.settings;
+    header.secrets_left_out = manifest.secrets;
+    header.excludes = release.config.backup_exclude;
+    return header;
+}
+
+void perform_backup(Machine& machine, Transaction& transaction, const ServiceName& name,
+                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report) {
+    const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
+    const std::string hook_directory = outer + "/files";
+    transaction.perform(make_path(outer, [&] { make_hook_directory(outer); }));
+    transaction.after_commit(removing_path(outer));
+    HookStep hook{Hook::backup_start, plan.hook_version, {hook_directory}, plan.verb};
+    std::size_t started = 0;
+    if (plan.hook_version != 0) {
+        started = transaction.perform(run_hook(machine, name, transaction.journal(), hook));
+    }
+    BackupJob job;
+    job.header = plan.header;
+    job.header.volumes = plan.find_volumes();
+    job.scripts_directory = plan.scripts_directory;
+    job.hook_directory = hook_directory;
+    job.key = request.key;
+    job.level = request.level;
+    if (request.output >= 0) {
+        report.result = write_backup(
+            job, [&](Bytes bytes) { write_all(request.output, bytes); }, machine.progress);
+    } else {
+        transaction.perform(make_path(report.file, [&] {
+            report.result = write_backup_file(job, report.file, machine.progress);
+        }));
+    }
+    if (plan.hook_version == 0) {
+        return;
+    }
+    hook.hook = Hook::backup_end;
+    const bool ended = run_tolerant_hook(machine, name, transaction.journal(), hook);
+    transaction.settle(started);
+    if (!ended) {
+        throw Error(ErrorKind::script_failed, "'" + hook_name(Hook::backup_end, plan.hook_version) +
+                                                  "' of the service failed, so the backup does "
+                                                  "not count");
+    }
+}
+
+void tell_left_out(Machine& machine, const BackupResult& result) {
+    for (const std::string& file : result.vanished) {
+        machine.progress.warning("'" + printable(file) + "' changed while it was read");
+    }
+    for (const std::string& file : result.skipped) {
+        machine.progress.note("'" + printable(file) + "' is a socket, left out");
+    }
+}
+
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request) {
     const bool to_file = request.output < 0;
     if (to_file && !request.file.empty() && exists(request.file)) {
@@ -88,57 +137,23 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     const ServiceSession session(machine, name, true);
     const Manifest manifest = Catalog(machine.paths).load(name);
     require_own_engine(machine, manifest);
-    volumes_of(machine, manifest);
+    BackupPlan plan;
+    plan.verb = "backup";
+    plan.header = header_of(machine, manifest);
+    plan.scripts_directory = machine.paths.release_scripts(name, manifest.current);
+    plan.hook_version = manifest.release().config.version;
+    plan.find_volumes = [&] { return volumes_of(machine, manifest); };
+    plan.find_volumes();
     BackupReport report;
     report.file = !to_file               ? "-"
                   : request.file.empty() ? new_backup_path(machine, name, request)
                                          : request.file;
-    const int version = manifest.release().config.version;
     transact(machine, name, "backup", [&](Transaction& transaction) {
-        const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
-        const std::string hook_directory = outer + "/files";
-        // What backupstart paused or stopped comes back also where backupend fails.
+        // What backupstart paused or stopped comes back also where backup fails.
         transaction.perform(remember_containers(machine, name));
-        transaction.perform(make_path(outer, [&] { make_hook_directory(outer); }));
-        transaction.after_commit(removing_path(outer));
-        HookStep hook{Hook::backup_start, version, {hook_directory}, "backup"};
-        const std::size_t started =
-            transaction.perform(run_hook(machine, name, transaction.journal(), hook));
-        BackupJob job;
-        job.header = header_of(machine, manifest);
-        job.header.volumes = volumes_of(machine, manifest);
-        job.scripts_directory = machine.paths.release_scripts(name, manifest.current);
-        job.hook_directory = hook_directory;
-        job.key = request.key;
-        job.level = request.level;
-        const auto write = [&] {
-            if (to_file) {
-                report.result = write_backup_file(job, report.file, machine.progress);
-            } else {
-                report.result = write_backup(
-                    job, [&](Bytes bytes) { write_all(request.output, bytes); }, machine.progress);
-            }
-        };
-        if (to_file) {
-            transaction.perform(make_path(report.file, write));
-        } else {
-            write();
-        }
-        hook.hook = Hook::backup_end;
-        const bool ended = run_tolerant_hook(machine, name, transaction.journal(), hook);
-        transaction.settle(started);
-        if (!ended) {
-            throw Error(ErrorKind::script_failed,
-                        "'" + hook_name(Hook::backup_end, version) +
-                            "' of the service failed, so the backup does not count");
-        }
+        perform_backup(machine, transaction, name, plan, request, report);
     });
-    for (const std::string& file : report.result.vanished) {
-        machine.progress.warning("'" + printable(file) + "' changed while it was read");
-    }
-    for (const std::string& file : report.result.skipped) {
-        machine.progress.note("'" + printable(file) + "' is a socket, left out");
-    }
+    tell_left_out(machine, report.result);
     return report;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/final_backup.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
@@ -71,6 +72,9 @@ CleanResult clean(Machine& machine) {
             }
             machine.progress.warning(error.what());
         }
+    }
+    for (const std::string& file : remove_expired(machine)) {
+        result.removed.push_back("final backup '" + file + "'");
     }
     result.outcome = result.removed.empty() ? Outcome::unchanged : Outcome::changed;
     return result;

@@ -28,6 +28,12 @@ RestoreImage image_for(Machine& machine, const BackupHeader& header,
         return {*request.image,
                 choose_image(machine, {*request.image, machine.config.pull, {}, {}})};
     }
+    if (header.image_reference.empty()) {
+        throw Error(ErrorKind::archive_refused,
+                    "the backup names no image: it was made of volumes whose service was "
+                    "uninstalled before",
+                    "add --image REFERENCE");
+    }
     const ImageReference reference(header.image_reference);
     if (auto image = machine.engine.find_image(header.image_id)) {
         return {reference, {std::move(*image), false}};
@@ -120,6 +126,9 @@ RestoreReport restore(Machine& machine, const RestoreRequest& request) {
     RestoreReport report{plan.manifest, {}};
     const int version = plan.manifest.release().config.version;
     transact(machine, name, "restore", [&](Transaction& transaction) {
+        if (!request.consumed_file.empty()) {
+            transaction.after_commit(removing_path(request.consumed_file));
+        }
         perform_install(machine, transaction, plan, "restore");
 
         const nlohmann::json running = record_containers(machine, name);

@@ -753,8 +753,10 @@ Finish removing_containers() {
 Finish removing_networks() {
     return {"removing-networks", "{}"};
 }
-Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation) {
-    return {"removing-volumes", json{{"adopted", adopted}, {"installation", installation}}.dump()};
+Finish removing_volumes(const std::vector<std::string>& unlabelled,
+                        const std::string& installation) {
+    return {"removing-volumes",
+            json{{"adopted", unlabelled}, {"installation", installation}}.dump()};
 }
 Finish removing_launcher(const std::string& link) {
     return {"removing-launcher", json{{"link", link}}.dump()};

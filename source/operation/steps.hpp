@@ -86,8 +86,9 @@ Finish settling_keep();
 Finish removing_keep();
 Finish removing_containers();
 Finish removing_networks();
-// Those labelled with the service and the installation, and the adopted ones.
-Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation);
+// Those labelled with the service and the installation, and these, which have no labels.
+Finish removing_volumes(const std::vector<std::string>& unlabelled,
+                        const std::string& installation);
 Finish removing_launcher(const std::string& link);
 // Everything in services/S except the journal.
 Finish removing_service_files();

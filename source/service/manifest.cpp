@@ -269,21 +269,24 @@ std::string to_json(const Manifest& manifest) {
         volumes.push_back(
             Json{{"path", volume.path}, {"name", volume.name}, {"adopted", volume.adopted}});
     }
-    const Json json{{"format", format_number},
-                    {"written_by", DRUNNER_VERSION},
-                    {"name", manifest.name.text()},
-                    {"installation", manifest.installation},
-                    {"engine_socket", manifest.engine_socket},
-                    {"launcher", manifest.launcher},
-                    {"pull", manifest.pull},
-                    {"current", manifest.current},
-                    {"previous", manifest.previous},
-                    {"releases", std::move(releases)},
-                    {"volumes", std::move(volumes)},
-                    {"pulled", manifest.pulled},
-                    {"failed_digests", manifest.failed_digests},
-                    {"settings", manifest.settings},
-                    {"secrets", manifest.secrets}};
+    Json json{{"format", format_number},
+              {"written_by", DRUNNER_VERSION},
+              {"name", manifest.name.text()},
+              {"installation", manifest.installation},
+              {"engine_socket", manifest.engine_socket},
+              {"launcher", manifest.launcher},
+              {"pull", manifest.pull},
+              {"current", manifest.current},
+              {"previous", manifest.previous},
+              {"releases", std::move(releases)},
+              {"volumes", std::move(volumes)},
+              {"pulled", manifest.pulled},
+              {"failed_digests", manifest.failed_digests},
+              {"settings", manifest.settings},
+              {"secrets", manifest.secrets}};
+    if (manifest.hold) {
+        json["hold"] = Json{{"since", manifest.hold->since}, {"until", manifest.hold->until}};
+    }
     return json.dump(2) + "\n";
 }
 
@@ -319,6 +322,11 @@ Manifest manifest_from_json(std::string_view text) {
                       fields.texts("failed_digests"),
                       fields.text_map("settings"),
                       fields.texts("secrets")};
+    if (json.contains("hold")) {
+        Fields hold(fields.value("hold"), "hold");
+        manifest.hold = Hold{hold.text("since"), hold.number<std::int64_t>("until")};
+        hold.finish();
+    }
     fields.finish();
     if (!manifest.pull.empty() && !parse_pull_policy(manifest.pull)) {
         throw wrong("'pull' is '" + printable(manifest.pull) +

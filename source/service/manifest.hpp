@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -46,6 +47,14 @@ struct ManagedVolume {
     bool operator==(const ManagedVolume&) const = default;
 };
 
+// Keeps `update --all` away from a service.
+struct Hold {
+    std::string since;       // ISO 8601
+    std::int64_t until = 0;  // seconds since the epoch; 0: until it is released
+
+    bool operator==(const Hold&) const = default;
+};
+
 // service.json: what drunner knows of an installed service.
 struct Manifest {
     ServiceName name;
@@ -61,6 +70,7 @@ struct Manifest {
     std::vector<std::string> failed_digests;  // image ids whose update was rolled back
     std::map<std::string, std::string> settings;
     std::vector<std::string> secrets;  // names only
+    std::optional<Hold> hold = std::nullopt;
 
     const Release& release() const;  // the current one
     const Release* find_release(int number) const;

@@ -212,6 +212,11 @@ TEST_CASE("tags move, and the image goes with its last tag") {
         CHECK(engine.find_image(tag)->id == id);
         const auto tags = engine.find_image(id)->tags;
         CHECK(std::find(tags.begin(), tags.end(), tag) != tags.end());
+        const auto listed = engine.list_tags(repository);
+        REQUIRE(listed.size() == 1);
+        CHECK(listed.front().image_id == id);
+        CHECK(listed.front().reference == tag);
+        CHECK(engine.list_tags(repository + "-other").empty());
 
         ContainerSpec spec = subject.spec("user");
         spec.image = tag;

@@ -394,6 +394,20 @@ void FakeEngine::tag_image(std::string_view image, std::string_view repository,
     });
 }
 
+std::vector<ImageTag> FakeEngine::list_tags(std::string_view repository) {
+    return perform("list_tags", repository, [&] {
+        std::vector<ImageTag> tags;
+        for (const auto& [id, held] : images_) {
+            for (const std::string& tag : held.tags) {
+                if (familiar(tag).starts_with(std::string(repository) + ":")) {
+                    tags.push_back({id, familiar(tag)});
+                }
+            }
+        }
+        return tags;
+    });
+}
+
 bool FakeEngine::remove_image(std::string_view reference) {
     return perform("remove_image", reference, [&] {
         const std::string id = find_image_id(reference);

@@ -79,6 +79,7 @@ class FakeEngine : public Engine {
 
     EngineInfo info() override;
     std::optional<Image> find_image(std::string_view reference) override;
+    std::vector<ImageTag> list_tags(std::string_view repository) override;
     void pull_image(const ImageReference& reference, const RegistryAuth& auth,
                     Progress& progress) override;
     std::optional<std::string> distribution_digest(const ImageReference& reference,

@@ -7,6 +7,7 @@
 #include "core/error.hpp"
 #include "fakes/world.hpp"
 #include "host/file.hpp"
+#include "operation/doctor.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
 #include "operation/settings.hpp"
@@ -105,6 +106,18 @@ void backed_up(World& world) {
     backup(machine, app, {world.backup_file(), -1, {}, 1});
 }
 
+void obliterated(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    obliterate(machine, app);
+}
+
+void uninstalled(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    uninstall(machine, app);
+}
+
 void reconfigured(World& world) {
     installed(world);
     Machine machine = world.machine();
@@ -132,6 +145,15 @@ void run_uninstall(World&, Machine& machine) {
 void run_obliterate(World&, Machine& machine) {
     obliterate(machine, app);
 }
+void run_purge(World&, Machine& machine) {
+    obliterate(machine, app, {true});
+}
+void run_undelete(World&, Machine& machine) {
+    undelete(machine, app, {});
+}
+void run_hold(World&, Machine& machine) {
+    hold(machine, app, {});
+}
 void run_recover(World&, Machine& machine) {
     recover(machine, app, {});
 }
@@ -147,11 +169,20 @@ void run_restore(World& world, Machine& machine) {
 }
 
 const std::vector<Operation> operations{
-    {"install", nothing, run_install},           {"update", outdated, run_update},
-    {"second update", updated_once, run_update}, {"backup", installed, run_backup},
-    {"restore", backed_up, run_restore},         {"recover", scripts_lost, run_recover},
-    {"uninstall", installed, run_uninstall},     {"obliterate", installed, run_obliterate},
-    {"configure", installed, run_configure},     {"update of settings", reconfigured, run_update},
+    {"install", nothing, run_install},
+    {"update", outdated, run_update},
+    {"second update", updated_once, run_update},
+    {"backup", installed, run_backup},
+    {"restore", backed_up, run_restore},
+    {"recover", scripts_lost, run_recover},
+    {"uninstall", installed, run_uninstall},
+    {"obliterate", installed, run_obliterate},
+    {"purge", installed, run_purge},
+    {"undelete", obliterated, run_undelete},
+    {"hold", installed, run_hold},
+    {"obliterate of volumes", uninstalled, run_obliterate},
+    {"configure", installed, run_configure},
+    {"update of settings", reconfigured, run_update},
 };
 
 // As a new process.
@@ -314,6 +345,135 @@ TEST_CASE("a failing obliterate hook is an error, and everything is removed all 
     CHECK(world.engine().list_volumes({}).empty());
     CHECK(world.engine().list_containers({}).empty());
     CHECK(obliterate(machine, app).outcome == Outcome::unchanged);
+}
+
+TEST_CASE("a final backup that cannot be made keeps everything, and names --purge") {
+    const auto refuses = [](World& world) {
+        const std::vector<std::string> before = world.state();
+        Machine machine = world.machine();
+        try {
+            obliterate(machine, app);
+            FAIL("it must fail");
+        } catch (const Error& error) {
+            CHECK(error.next() == "drunner obliterate app --purge");
+        }
+        CHECK(difference(before, world.state()) == "");
+        obliterate(machine, app, {true});
+        CHECK(world.engine().list_volumes({}).empty());
+        CHECK(list_deleted(machine).empty());
+    };
+    SUBCASE("backupstart fails") {
+        World world;
+        installed(world);
+        make_directories(Paths(world.prefix()).undelete());
+        world.scripts().failing = "backupstart";
+        refuses(world);
+    }
+    SUBCASE("the manifest is lost") {
+        World world;
+        installed(world);
+        remove_tree(Paths(world.prefix()).manifest(app));
+        refuses(world);
+    }
+    SUBCASE("the volumes cannot be read here") {
+        World world;
+        installed(world);
+        make_directories(Paths(world.prefix()).undelete());
+        world.engine().engine_info.user_namespaces = true;
+        refuses(world);
+    }
+}
+
+TEST_CASE("undelete brings back the newest, of volumes alone too, and keeps the file until then") {
+    World world;
+    uninstalled(world);
+    Machine machine = world.machine();
+    const RemovalResult removed = obliterate(machine, app);
+    REQUIRE(list_deleted(machine).size() == 1);
+    CHECK(list_deleted(machine).front().file == removed.final_backup);
+    // Its files were gone, so nothing told the image.
+    CHECK_THROWS_AS(undelete(machine, app, {}), Error);
+    CHECK(list_deleted(machine).size() == 1);
+    undelete(machine, app, {{}, {}, world.reference(), false});
+    CHECK(list_deleted(machine).empty());
+    CHECK(read_file(world.engine().find_volume("drunner-app-data")->mountpoint + "/mine") ==
+          "my data\n");
+    CHECK_THROWS_AS(undelete(machine, app, {}), Error);
+}
+
+TEST_CASE("final backups go when their time is over, and none is made where none is wanted") {
+    World world;
+    installed(world);
+    Machine machine = world.machine();
+    const std::string old = machine.paths.undelete() + "/other-20200101T000000Z.tar.zst";
+    make_directories(machine.paths.undelete());
+    create_file(old, "");
+    create_file(machine.paths.undelete() + "/README", "mine");
+    machine.config.undelete_age = {};
+    CHECK(obliterate(machine, app).final_backup.empty());
+    CHECK(directory_entries(machine.paths.undelete()) == std::vector<std::string>{"README"});
+}
+
+TEST_CASE("update of all: one that fails, one on hold and one that failed before stop nothing") {
+    World world;
+    Machine machine = world.machine();
+    const ServiceName held("held");
+    install(machine, {world.reference(), app, {}});
+    install(machine, {world.reference(), copy, {}});
+    install(machine, {world.reference(), held, {}});
+    CHECK(hold(machine, held, std::chrono::hours(12)).outcome == Outcome::changed);
+    CHECK(hold(machine, copy, {}).outcome == Outcome::changed);
+    CHECK(hold(machine, copy, {}).outcome == Outcome::unchanged);
+    CHECK(release_hold(machine, copy).outcome == Outcome::changed);
+    CHECK(release_hold(machine, copy).outcome == Outcome::unchanged);
+    world.build(2);
+    remove_tree(machine.paths.servicerunner(copy));
+    const auto verdicts = [](const std::vector<ServiceUpdate>& updates) {
+        std::vector<UpdateVerdict> words;
+        for (const ServiceUpdate& one : updates) {
+            words.push_back(one.verdict);
+        }
+        return words;
+    };
+    using Verdicts = std::vector<UpdateVerdict>;
+    world.scripts().failing = "updateend";
+    CHECK(verdicts(update_all(machine)) ==
+          Verdicts{UpdateVerdict::failed, UpdateVerdict::failed, UpdateVerdict::held});
+    world.scripts().failing.clear();
+    CHECK(verdicts(update_all(machine)) ==
+          Verdicts{UpdateVerdict::failed_before, UpdateVerdict::failed, UpdateVerdict::held});
+    CHECK(verdicts(update_each(machine, {copy, held, app})) ==
+          Verdicts{UpdateVerdict::failed, UpdateVerdict::updated, UpdateVerdict::updated});
+    CHECK(verdicts(update_all(machine)) ==
+          Verdicts{UpdateVerdict::unchanged, UpdateVerdict::failed, UpdateVerdict::held});
+}
+
+TEST_CASE("doctor tells a killed operation, and with --fix finishes or undoes it") {
+    for (const Operation& operation : {operations[1], operations[7]}) {
+        const Expected expected = without_faults(operation);
+        for (std::size_t step = 0; step < expected.steps.size(); ++step) {
+            INFO(operation.name << ": killed after step " << step << " '" << expected.steps[step]
+                                << "'");
+            World world;
+            operation.prepare(world);
+            Breaker breaker(step, Fault::kill_after);
+            Machine machine = world.machine(&breaker);
+            CHECK_THROWS_AS(operation.run(world, machine), Killed);
+            Machine another = world.machine();
+            another.caller_path += ":" + another.config.launcher_directory;
+            const std::vector<std::string> killed = world.state();
+            const std::vector<DoctorFinding> told = doctor(another, {});
+            REQUIRE_FALSE(told.empty());
+            CHECK(told.front().check == "unfinished");
+            CHECK(difference(killed, world.state()) == "");
+            for (const DoctorFinding& finding : doctor(another, {{}, true})) {
+                INFO(finding.check << " " << finding.what);
+                CHECK(finding.state == DoctorFinding::State::mended);
+            }
+            check_old_or_new(world, expected);
+            CHECK(doctor(another, {}).empty());
+        }
+    }
 }
 
 TEST_CASE("a failing uninstall hook is reported, and nothing but the volumes is left") {

@@ -23,6 +23,9 @@ Answer run(const Invocation& invocation) {
     if (!condition.operation.empty()) {
         text += fmt::format("  now        {}\n", condition.operation);
     }
+    if (condition.hold) {
+        text += fmt::format("  on hold    {}\n", hold_words(*condition.hold));
+    }
     for (const ContainerSummary& container : condition.containers) {
         text +=
             fmt::format("  container  {}  {}\n", printable(container.name),
