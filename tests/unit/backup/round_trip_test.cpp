@@ -5,10 +5,11 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "archive/digest.hpp"
 #include "backup/age_key.hpp"
+#include "backup/tar.hpp"
 #include "backup_fixture.hpp"
 #include "fakes/nasty_tree.hpp"
 #include "fakes/tree_listing.hpp"
@@ -64,6 +65,30 @@ TEST_CASE("a nasty tree comes back as it was") {
     CHECK(verified.files == extracted.files);
     CHECK(verified.original_bytes == extracted.original_bytes);
     CHECK(extracted.files > 3000);
+}
+
+TEST_CASE("a header holds sizes and ids that no octal field does") {
+    for (const std::uint64_t size : {077777777777ULL, 0100000000000ULL, 9'000'000'000ULL,
+                                     static_cast<unsigned long long>(INT64_MAX)}) {
+        TarEntry entry;
+        entry.path = "large";
+        entry.size = size;
+        entry.uid = 4'294'967'294U;
+        entry.gid = 02'000'000;
+        entry.mtime_seconds = -1;
+        entry.mtime_nanoseconds = 1;
+        const std::string header = encode_tar_header(entry);
+        bool given = false;
+        TarReader reader(
+            [&]() -> Bytes { return std::exchange(given, true) ? Bytes() : as_bytes(header); });
+        const std::optional<TarEntry> read = reader.next();
+        REQUIRE(read);
+        CHECK(read->size == size);
+        CHECK(read->uid == entry.uid);
+        CHECK(read->gid == entry.gid);
+        CHECK(read->mtime_seconds == -1);
+        CHECK(read->mtime_nanoseconds == 1);
+    }
 }
 
 TEST_CASE("a backup's header comes back, and says what it is made of") {
