@@ -4,12 +4,12 @@
 
 load harness
 
-# A byte of the copy "damaged" is changed.
+# Writes the copy "damaged", in which a bit is changed.
 flip() { # FILE OFFSET
     local byte
     byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
     cp "$1" damaged
-    printf "\\x$(printf '%02x' $((byte ^ (1 << RANDOM % 8))))" |
+    printf '%b' "$(printf '\\x%02x' $((byte ^ (1 << RANDOM % 8))))" |
         dd of=damaged bs=1 seek="$2" conv=notrunc status=none
 }
 
@@ -24,13 +24,13 @@ damaged_is_refused() { # OPTIONS...
 }
 
 sample_damage() { # FILE OPTIONS...
-    local file=$1 size seed=$RANDOM i
+    local file=$1 size seed=$RANDOM rounds=4
     shift
     size=$(stat -c %s "$file")
     printf 'seed %s\n' "$seed"
     RANDOM=$seed
     expect 0 drunner verify "$file" "$@"
-    for i in 1 2 3 4; do
+    while ((rounds-- > 0)); do
         flip "$file" $(((RANDOM * 32768 + RANDOM) % size))
         damaged_is_refused "$@"
         head -c $(((RANDOM * 32768 + RANDOM) % size)) "$file" >damaged
