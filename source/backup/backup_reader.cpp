@@ -31,6 +31,9 @@ namespace {
 constexpr std::uint64_t json_limit = std::uint64_t{16} << 20U;
 constexpr std::size_t path_limit = std::size_t{128} * 1024;
 constexpr std::size_t name_limit = 255;
+// Of the attributes of directories that are open at once: they are set when a directory is
+// complete, and nothing else bounds how many wait.
+constexpr std::size_t open_attributes_limit = std::size_t{64} << 20U;
 constexpr int wait_milliseconds = 200;
 
 [[noreturn]] void damaged(const std::string& why) {
@@ -92,6 +95,14 @@ class Beginning {
     std::string bytes_;
 };
 
+// A zstd frame, or a skippable one: how a backup without a key begins.
+bool begins_as_frame(std::string_view bytes) {
+    constexpr std::string_view frame = "\x28\xb5\x2f\xfd";
+    constexpr std::string_view skippable_end = "\x2a\x4d\x18";
+    return bytes.starts_with(frame) ||
+           (bytes.size() > skippable_end.size() && bytes.substr(1).starts_with(skippable_end));
+}
+
 ByteSource decrypted(int fd, const OpenKey& key) {
     Beginning beginning(source_of(fd), age_magic.size());
     const bool has_key = !key.password.empty() || !key.identity_file.empty();
@@ -110,6 +121,9 @@ ByteSource decrypted(int fd, const OpenKey& key) {
     }
     if (beginning.bytes().empty()) {
         damaged("it is empty");
+    }
+    if (!begins_as_frame(beginning.bytes())) {
+        damaged("it is no backup at all");
     }
     if (has_key && !key.allow_plain) {
         throw Error(ErrorKind::wrong_password, "a key was given, but the file is not encrypted",
@@ -178,26 +192,26 @@ class Placement {
                 require_directory(entry);
                 Place place{&sections_[i], true, {}, leave(0)};
                 next_section_ = i + 1;
-                levels_.push_back({entry.path, {}});
+                enter(entry);
                 section_ = &sections_[i];
                 return place;
             }
         }
         const std::size_t slash = entry.path.rfind('/');
-        const std::string_view parent =
-            std::string_view(entry.path).substr(0, slash == std::string::npos ? 0 : slash);
+        const std::size_t parent_size = slash == std::string::npos ? 0 : slash;
         std::size_t depth = levels_.size();
-        while (depth > 0 && levels_[depth - 1].path != parent) {
+        while (depth > 0 && levels_[depth - 1].path_size > parent_size) {
             --depth;
         }
-        if (depth == 0) {
+        if (depth == 0 || levels_[depth - 1].path_size != parent_size ||
+            path_.compare(0, parent_size, entry.path, 0, parent_size) != 0) {
             damaged(fmt::format("'{}' is not in its place", printable(entry.path)));
         }
         Place place{section_, false, entry.path.substr(slash + 1), leave(depth)};
         check_name(place.name, entry.path);
         levels_.back().names.push_back(std::hash<std::string>()(place.name));
         if (entry.type == TarType::directory) {
-            levels_.push_back({entry.path, {}});
+            enter(entry);
         }
         return place;
     }
@@ -225,9 +239,25 @@ class Placement {
 
   private:
     struct Level {
-        std::string path;
+        std::size_t path_size;           // how much of path_ it is: whole paths would add up
+        std::size_t attributes;          // bytes
         std::vector<std::size_t> names;  // hashes: a directory may hold millions
     };
+
+    void enter(const TarEntry& directory) {
+        std::size_t attributes = 0;
+        for (const auto& [name, value] : directory.attributes) {
+            attributes += name.size() + value.size();
+        }
+        open_attributes_ += attributes;
+        if (open_attributes_ > open_attributes_limit) {
+            throw Error(ErrorKind::archive_refused,
+                        fmt::format("the directories around '{}' have more than {} of attributes",
+                                    printable(directory.path), human_size(open_attributes_limit)));
+        }
+        path_ = directory.path;
+        levels_.push_back({path_.size(), attributes, {}});
+    }
 
     // Shows that no two names of a complete directory are the same.
     std::size_t leave(std::size_t depth) {
@@ -236,10 +266,11 @@ class Placement {
             std::vector<std::size_t>& names = levels_.back().names;
             std::sort(names.begin(), names.end());
             if (std::adjacent_find(names.begin(), names.end()) != names.end()) {
-                damaged(fmt::format("something in '{}' is there twice",
-                                    printable(levels_.back().path)));
+                damaged(fmt::format("something in '{}' is there twice", printable(path_)));
             }
+            open_attributes_ -= levels_.back().attributes;
             levels_.pop_back();
+            path_.resize(levels_.empty() ? 0 : levels_.back().path_size);
             ++count;
         }
         return count;
@@ -266,7 +297,9 @@ class Placement {
     std::vector<Section> sections_;
     std::size_t next_section_ = 0;
     const Section* section_ = nullptr;
+    std::string path_;  // of the innermost directory
     std::vector<Level> levels_;
+    std::size_t open_attributes_ = 0;
 };
 
 class StreamedBackup : public BackupReader {

@@ -13,7 +13,9 @@
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "engine/engine_streams.hpp"
 #include "engine/http.hpp"
+#include "engine/json_fields.hpp"
 #include "engine/pull_error.hpp"
 
 namespace drunner {
@@ -34,7 +36,6 @@ constexpr ApiVersion newest_spoken{1, 47};
 
 // How many of the engine's words go into a message.
 constexpr std::size_t longest_words = 500;
-constexpr std::size_t longest_pull_message = 1U << 20U;
 constexpr std::size_t shortest_id = 12;
 constexpr std::size_t full_id = 64;
 
@@ -65,26 +66,8 @@ bool names_by_id(std::string_view text, std::string_view id) {
 }
 
 // The engine's documents leave out or null what is empty, and differ in this between versions:
-// these readers answer the empty value for everything that is not of the expected type.
-
-const json& member(const json& object, const char* key) {
-    static const json nothing;
-    if (!object.is_object()) {
-        return nothing;
-    }
-    const auto found = object.find(key);
-    return found == object.end() ? nothing : *found;
-}
-
-std::string text_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    return value.is_string() ? value.get<std::string>() : std::string();
-}
-
-std::int64_t number_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    return value.is_number() ? value.get<std::int64_t>() : 0;
-}
+// these readers, like those of json_fields.hpp, answer the empty value for everything that is not
+// of the expected type.
 
 bool flag_of(const json& object, const char* key) {
     const json& value = member(object, key);
@@ -276,153 +259,6 @@ std::string words_of(const HttpResponse& response) {
 std::string in_quotes(std::string_view text) {
     return "'" + printable(text) + "'";
 }
-
-// Parts stdout from stderr in a container's log: frames of an 8-byte header (stream, three zeros,
-// length as a big-endian number) and that many bytes.
-class LogFrames {
-  public:
-    LogFrames(const ByteSink& out, const ByteSink& err) : out_(out), err_(err) {}
-
-    void write(Bytes bytes) {
-        while (!bytes.empty()) {
-            if (left_ == 0) {
-                header_.at(header_size_++) = bytes.front();
-                bytes = bytes.subspan(1);
-                if (header_size_ == header_.size()) {
-                    header_size_ = 0;
-                    left_ = 0;
-                    for (std::size_t i = 4; i < header_.size(); ++i) {
-                        left_ = (left_ << 8U) | std::to_integer<std::uint32_t>(header_.at(i));
-                    }
-                }
-                continue;
-            }
-            const Bytes piece = bytes.first(std::min<std::size_t>(left_, bytes.size()));
-            const bool is_error = std::to_integer<int>(header_.front()) >= 2;
-            (is_error ? err_ : out_)(piece);
-            left_ -= static_cast<std::uint32_t>(piece.size());
-            bytes = bytes.subspan(piece.size());
-        }
-    }
-
-    bool complete() const { return left_ == 0 && header_size_ == 0; }
-
-  private:
-    const ByteSink& out_;
-    const ByteSink& err_;
-    std::array<std::byte, 8> header_{};
-    std::size_t header_size_ = 0;
-    std::uint32_t left_ = 0;
-};
-
-// Follows the messages of a pull: one JSON document a line.
-class PullMessages {
-  public:
-    PullMessages(const ImageReference& reference, Progress& progress)
-        : reference_(reference), activity_(progress, "pulling " + printable(reference.text())) {}
-
-    void write(Bytes bytes) {
-        pending_ += as_text(bytes);
-        std::size_t start = 0;
-        for (std::size_t end = pending_.find('\n'); end != std::string::npos;
-             end = pending_.find('\n', start)) {
-            take(std::string_view(pending_).substr(start, end - start));
-            start = end + 1;
-        }
-        pending_.erase(0, start);
-        if (pending_.size() > longest_pull_message) {
-            throw pull_error(reference_, "the engine's answer is not a stream of messages");
-        }
-    }
-
-    // An engine that dies in an orderly way ends the stream as if it were whole.
-    void finish() {
-        take(pending_);
-        if (!complete_) {
-            throw pull_error(reference_, "the engine's answer ended before the image was complete");
-        }
-    }
-
-  private:
-    struct Layer {
-        std::uint64_t done = 0;
-        std::uint64_t total = 0;
-    };
-
-    void take(std::string_view line) {
-        line = trim(line);
-        if (line.empty()) {
-            return;
-        }
-        const json message = json::parse(line, nullptr, false);
-        if (!message.is_object()) {
-            throw pull_error(reference_, "the engine's answer is not a stream of messages");
-        }
-        std::string error = text_of(message, "error");
-        if (error.empty()) {
-            error = text_of(member(message, "errorDetail"), "message");
-        }
-        if (!error.empty()) {
-            throw pull_error(reference_, error);
-        }
-        const std::string status = text_of(message, "status");
-        // Docker ends with a line about the image; Podman only says that the download is over.
-        complete_ = complete_ || status.starts_with("Status: ") || status == "Download complete";
-        show(text_of(message, "id"), status, member(message, "progressDetail"));
-    }
-
-    // Downloading is what takes the time; unpacking would count every byte twice.
-    void show(const std::string& id, const std::string& status, const json& detail) {
-        if (id.empty()) {
-            return;
-        }
-        if (status == "Downloading") {
-            Layer& layer = layers_[id];
-            layer.done = static_cast<std::uint64_t>(number_of(detail, "current"));
-            layer.total = static_cast<std::uint64_t>(number_of(detail, "total"));
-        } else if (status == "Download complete" || status == "Pull complete") {
-            const auto layer = layers_.find(id);
-            if (layer == layers_.end()) {
-                return;
-            }
-            layer->second.done = layer->second.total;
-        } else {
-            return;
-        }
-        Layer sum;
-        for (const auto& [ignored, layer] : layers_) {
-            sum.done += layer.done;
-            sum.total += layer.total;
-        }
-        activity_.at(sum.done, sum.total);
-    }
-
-    const ImageReference& reference_;
-    Activity activity_;
-    std::map<std::string, Layer> layers_;
-    std::string pending_;
-    bool complete_ = false;
-};
-
-// Sees whether a tar ended as one does: with two blocks of zeros. Where reading fails in the
-// middle, the engine only stops writing, or writes its error behind what it sent.
-class TarEnd {
-  public:
-    void write(Bytes bytes) {
-        const auto last = std::find_if(bytes.rbegin(), bytes.rend(),
-                                       [](std::byte b) { return b != std::byte{0}; });
-        const auto zeros = static_cast<std::size_t>(last - bytes.rbegin());
-        zeros_ = zeros == bytes.size() ? zeros_ + zeros : zeros;
-        size_ += bytes.size();
-    }
-
-    bool complete() const { return zeros_ >= 2 * block && size_ % block == 0; }
-
-  private:
-    static constexpr std::size_t block = 512;
-    std::uint64_t zeros_ = 0;
-    std::uint64_t size_ = 0;
-};
 
 json body_of(const ContainerSpec& spec) {
     json body{{"Image", spec.image}};
