@@ -49,6 +49,9 @@ struct BackupKey {
     bool empty() const { return password.empty() && recipients.empty(); }
 };
 
+// Throws Error(usage) where both or a malformed recipient are given.
+void check_backup_key(const BackupKey& key);
+
 struct BackupJob {
     BackupHeader header;
     std::string scripts_directory;  // services/S/drunner, for show and diff

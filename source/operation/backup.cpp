@@ -3,11 +3,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
 #include "operation/operations.hpp"
+#include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
@@ -15,7 +18,8 @@
 namespace drunner {
 namespace {
 
-BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
+BackupHeader header_of(const Machine& machine, const Manifest& manifest,
+                       const BackupRequest& request) {
     const Release& release = manifest.release();
     BackupHeader header;
     header.service = manifest.name.text();
@@ -27,6 +31,7 @@ BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
     header.settings = manifest.settings;
     header.secrets_left_out = manifest.secrets;
     header.excludes = release.config.backup_exclude;
+    header.excludes.insert(header.excludes.end(), request.excludes.begin(), request.excludes.end());
     return header;
 }
 
@@ -77,9 +82,72 @@ std::string make_hook_directory(const std::string& outer) {
     return inner;
 }
 
+// The last backup tells what this one will take; the first one finds out.
+void require_room(const std::string& file, const Manifest& manifest) {
+    if (!manifest.last_backup) {
+        return;
+    }
+    const std::string directory = parent_of(file);
+    const std::uint64_t needed = manifest.last_backup->written_bytes;
+    const std::uint64_t free = free_space(directory);
+    if (free < needed) {
+        throw Error(ErrorKind::no_space,
+                    "'" + printable(directory) + "' has " + human_size(free) +
+                        " free, and the last backup of '" + manifest.name.text() + "' took " +
+                        human_size(needed) + ": " + human_size(needed - free) + " are missing",
+                    "drunner backup " + manifest.name.text() + " OTHERDIRECTORY/FILE");
+    }
+}
+
+// What the volumes hold, in bytes of their files; only asked for where a disk was too small.
+std::uint64_t size_of(const std::vector<BackupVolume>& volumes) {
+    namespace fs = std::filesystem;
+    std::uint64_t sum = 0;
+    for (const BackupVolume& volume : volumes) {
+        std::error_code ignored;
+        for (auto entry = fs::recursive_directory_iterator(volume.source, ignored);
+             entry != fs::recursive_directory_iterator(); entry.increment(ignored)) {
+            if (entry->symlink_status(ignored).type() == fs::file_type::regular) {
+                const std::uintmax_t size = entry->file_size(ignored);
+                sum += ignored ? 0 : size;
+            }
+        }
+    }
+    return sum;
+}
+
+// Where the disk is too small, the error says how much is missing.
+BackupResult write_file_of(const BackupJob& job, const std::string& file, Progress& progress) {
+    const std::string directory = parent_of(file);
+    const std::uint64_t free = free_space(directory);
+    try {
+        return write_backup_file(job, file, progress);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::no_space) {
+            throw;
+        }
+        throw Error(ErrorKind::no_space,
+                    std::string(error.what()) + ": " + human_size(free) + " were free in '" +
+                        printable(directory) + "', and the volumes hold " +
+                        human_size(size_of(job.header.volumes)) + " before compression",
+                    "drunner backup " + job.header.service + " OTHERDIRECTORY/FILE");
+    }
+}
+
+void warn_of_loss(Machine& machine, const Manifest& manifest, const BackupResult& result) {
+    const std::optional<BackupRecord>& last = manifest.last_backup;
+    if (last && result.original_bytes < last->original_bytes / 2) {
+        machine.progress.warning("this backup of '" + manifest.name.text() + "' holds " +
+                                 human_size(result.original_bytes) + ", less than half of the " +
+                                 human_size(last->original_bytes) + " in that of " + last->at +
+                                 ": is data missing?");
+    }
+}
+
 }  // namespace
 
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request) {
+    check_backup_key(request.key);
     const bool to_file = request.output < 0;
     if (to_file && !request.file.empty() && exists(request.file)) {
         throw Error(ErrorKind::file_exists, "'" + printable(request.file) + "' exists already",
@@ -93,6 +161,9 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     report.file = !to_file               ? "-"
                   : request.file.empty() ? new_backup_path(machine, name, request)
                                          : request.file;
+    if (to_file) {
+        require_room(report.file, manifest);
+    }
     const int version = manifest.release().config.version;
     transact(machine, name, "backup", [&](Transaction& transaction) {
         const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
@@ -104,8 +175,17 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         HookStep hook{Hook::backup_start, version, {hook_directory}, "backup"};
         const std::size_t started =
             transaction.perform(run_hook(machine, name, transaction.journal(), hook));
+        // Behind backupstart, which may need the containers for a dump and may stop some itself.
+        const nlohmann::json ran = record_containers(machine, name);
+        std::optional<std::size_t> held;
+        if (request.containers == WhileReading::stopped) {
+            held = transaction.perform(stop_service(machine, name, ran.dump()));
+        } else if (request.containers == WhileReading::paused) {
+            held = transaction.perform(pause_service(machine, name, ran.dump()));
+        }
         BackupJob job;
-        job.header = header_of(machine, manifest);
+        job.header = header_of(machine, manifest, request);
+        report.excludes = job.header.excludes;
         job.header.volumes = volumes_of(machine, manifest);
         job.scripts_directory = machine.paths.release_scripts(name, manifest.current);
         job.hook_directory = hook_directory;
@@ -113,7 +193,7 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         job.level = request.level;
         const auto write = [&] {
             if (to_file) {
-                report.result = write_backup_file(job, report.file, machine.progress);
+                report.result = write_file_of(job, report.file, machine.progress);
             } else {
                 report.result = write_backup(
                     job, [&](Bytes bytes) { write_all(request.output, bytes); }, machine.progress);
@@ -124,6 +204,10 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         } else {
             write();
         }
+        if (held) {
+            resume_containers(machine, ran);
+            transaction.settle(*held);
+        }
         hook.hook = Hook::backup_end;
         const bool ended = run_tolerant_hook(machine, name, transaction.journal(), hook);
         transaction.settle(started);
@@ -132,7 +216,16 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
                         "'" + hook_name(Hook::backup_end, version) +
                             "' of the service failed, so the backup does not count");
         }
+        // Inside another operation service.json is that one's to write.
+        if (!machine.nested) {
+            Manifest recorded = manifest;
+            recorded.last_backup =
+                BackupRecord{iso8601(machine.clock.now()), report.file,
+                             report.result.original_bytes, report.result.written_bytes};
+            transaction.perform(write_manifest(machine, recorded));
+        }
     });
+    warn_of_loss(machine, manifest, report.result);
     for (const std::string& file : report.result.vanished) {
         machine.progress.warning("'" + printable(file) + "' changed while it was read");
     }

@@ -65,14 +65,21 @@ struct RecoverAllResult {
 };
 RecoverAllResult recover_all(Machine& machine);
 
+// What happens to the service's running containers while its volumes are read, beyond what
+// backupstart does.
+enum class WhileReading { runs, paused, stopped };
+
 struct BackupRequest {
     std::string file;  // empty: a new one below the backup directory
     int output = -1;   // a descriptor to write to instead (file is "-")
     BackupKey key;
     int level = 3;
+    WhileReading containers = WhileReading::runs;
+    std::vector<std::string> excludes = {};  // patterns, beside those of BACKUP_EXCLUDE
 };
 struct BackupReport {
     std::string file;
+    std::vector<std::string> excludes;  // the patterns in use
     BackupResult result;
 };
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request);
@@ -83,6 +90,7 @@ struct RestoreRequest {
     std::optional<ServiceName> name;      // default: the name in the archive
     std::optional<ImageReference> image;  // default: what the archive names
     bool partial = false;                 // paths that only one side has are left out
+    bool replace = false;                 // over the data of a service or volumes that exist
 };
 struct RestoreReport {
     Manifest manifest;
