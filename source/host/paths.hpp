@@ -19,6 +19,8 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
 //   P/run/drunner/S.lock                          the lock of a service
+//   P/run/drunner/S+drill.lock                    held while a backup of S is tried ('+' is in no
+//                                                 service's name)
 //   P/var/log/drunner/                            log
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
 class Paths {
@@ -45,6 +47,7 @@ class Paths {
     std::string backups(const ServiceName& name) const;
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
+    std::string drill_lock(const ServiceName& name) const;
     std::string log_directory() const;
     std::string default_launcher_directory() const;
 

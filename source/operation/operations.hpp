@@ -57,8 +57,8 @@ struct RecoverRequest {
 };
 Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest& request);
 
-// Finishes or undoes what interrupted operations left, on every service; nothing else. One that
-// fails does not stop the others.
+// Finishes or undoes what interrupted operations left, on every service, and removes the scratch
+// services of interrupted drills; nothing else. One that fails does not stop the others.
 struct RecoverAllResult {
     std::vector<std::string> recovered;  // names
     std::vector<std::string> failures;   // "NAME: what went wrong"
@@ -97,6 +97,20 @@ struct RestoreReport {
     RestoreResult result;
 };
 RestoreReport restore(Machine& machine, const RestoreRequest& request);
+
+struct DrillRequest {
+    std::string file;  // empty: the newest backup
+    OpenKey key;
+};
+struct DrillReport {
+    std::string file;
+    RestoreResult result;
+    bool selftest = false;  // the service has one, and it passed
+};
+// Restores a backup of the service as a scratch service without a launcher, runs its selftest (or
+// looks whether it is whole), and removes it again, also after a failure. The service is not
+// touched; service.json records the verdict.
+DrillReport drill(Machine& machine, const ServiceName& name, const DrillRequest& request);
 
 // One thing that is wrong with an installation, and the command that mends it.
 struct Problem {
@@ -140,7 +154,7 @@ int run_service_command(Machine& machine, const ServiceName& name,
 std::vector<Finding> check_image(Machine& machine, const ImageReference& reference);
 
 // Removes what nothing uses any more: scratch containers and probes of operations that are over,
-// pins and releases that no manifest names. Says what.
+// scratch services of drills, pins and releases that no manifest names. Says what.
 struct CleanResult {
     Outcome outcome = Outcome::unchanged;
     std::vector<std::string> removed;
