@@ -34,6 +34,7 @@ struct BackupHeader {
     std::string image_reference;
     std::string image_digest;
     std::string image_id;
+    bool image_embedded = false;  // the file holds the image itself
     std::vector<BackupVolume> volumes;
     std::map<std::string, std::string> settings;
     std::vector<std::string> secrets_left_out;
@@ -59,6 +60,8 @@ struct BackupJob {
     BackupKey key;
     int level = 3;
     unsigned workers = 0;  // 0: one per core
+    // Streams the image into the sink, on the caller's thread; empty: none is embedded.
+    std::function<void(const ByteSink&)> image = {};
 };
 
 struct BackupResult {
@@ -108,6 +111,10 @@ class BackupReader {
 
     // The first member; reading it decrypts and checks what comes before it.
     virtual const BackupHeader& header() = 0;
+
+    // Hands the embedded image over as a stream, once, before anything else is read; without this
+    // call extract and verify pass over it. Only they tell whether it was undamaged.
+    virtual void read_image(const std::function<void(const ByteSource&)>& load) = 0;
 
     // Reads to the end, writing into the targets (owners, modes, times, xattrs, ACLs, hard links,
     // sparse files); nothing leaves them. Only when this returns has every byte been checked:

@@ -189,6 +189,12 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         job.header.volumes = volumes_of(machine, manifest);
         job.scripts_directory = machine.paths.release_scripts(name, manifest.current);
         job.hook_directory = hook_directory;
+        if (request.with_image) {
+            job.header.image_embedded = true;
+            job.image = [&](const ByteSink& sink) {
+                machine.engine.save_image(job.header.image_id, sink);
+            };
+        }
         job.key = request.key;
         job.level = request.level;
         const auto write = [&] {

@@ -76,6 +76,7 @@ struct BackupRequest {
     int level = 3;
     WhileReading containers = WhileReading::runs;
     std::vector<std::string> excludes = {};  // patterns, beside those of BACKUP_EXCLUDE
+    bool with_image = false;                 // so that a restore needs no registry
 };
 struct BackupReport {
     std::string file;

@@ -85,7 +85,7 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
                           const RestoreRequest& request) {
     const BackupHeader& header = reader.header();
     require_free_name(machine, name);
-    const RestoreImage image = image_for(machine, header, request);
+    const RestoreImage image = image_for(machine, reader, request);
     InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
     plan.emptied_volumes = existing_volumes(plan, request.replace);
     plan.manifest.settings = header.settings;
@@ -107,7 +107,7 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
 RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const ServiceName& name,
                                 const ServiceName& drill_of) {
     const BackupHeader& header = reader.header();
-    const RestoreImage image = image_for(machine, header, {});
+    const RestoreImage image = image_for(machine, reader, {});
     InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
     existing_volumes(plan, false);
     plan.manifest.settings = header.settings;

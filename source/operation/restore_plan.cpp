@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "archive/image_tar.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
@@ -10,8 +11,8 @@
 
 namespace drunner {
 
-RestoreImage image_for(Machine& machine, const BackupHeader& header,
-                       const RestoreRequest& request) {
+RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequest& request) {
+    const BackupHeader& header = reader.header();
     if (request.image) {
         return {*request.image,
                 choose_image(machine, {*request.image, machine.config.pull, {}, {}})};
@@ -19,6 +20,20 @@ RestoreImage image_for(Machine& machine, const BackupHeader& header,
     const ImageReference reference(header.image_reference);
     if (auto image = machine.engine.find_image(header.image_id)) {
         machine.progress.note("the image of the backup is here: " + image->id);
+        return {reference, {std::move(*image), false}};
+    }
+    if (header.image_embedded) {
+        reader.read_image([&](const ByteSource& tar) {
+            machine.engine.load_image(without_image_names(tar), machine.progress);
+        });
+        auto image = machine.engine.find_image(header.image_id);
+        if (!image) {
+            throw Error(ErrorKind::archive_refused,
+                        "the image in the backup is not the one that its header names (" +
+                            printable(header.image_id) + ")",
+                        "drunner restore FILE SERVICE --image REFERENCE");
+        }
+        machine.progress.note("the image of the backup was in it: " + image->id);
         return {reference, {std::move(*image), false}};
     }
     if (!header.image_digest.empty() && machine.config.pull != PullPolicy::never) {

@@ -18,9 +18,9 @@ struct RestoreImage {
     ImageReference reference;
     ImageChoice choice;
 };
-// The image by id or digest where the engine has it or the registry gives it, else what the
-// reference names now, which is said; --image decides over all.
-RestoreImage image_for(Machine& machine, const BackupHeader& header, const RestoreRequest& request);
+// The image by id where the engine has it, else the one embedded in the backup, else by digest from
+// the registry, else what the reference names now; says which. --image decides over all.
+RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequest& request);
 
 // The volumes to fill: archive path -> volume name. A path that only one side has is
 // Error(archive_refused), unless the operator said partial.

@@ -517,6 +517,32 @@ TEST_CASE("backup --stop and --pause: nothing runs while volumes are read, all o
     }
 }
 
+TEST_CASE("an embedded image is loaded where the engine lacks it, and left alone where it has it") {
+    World world;
+    installed(world);
+    Machine machine = world.machine();
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.with_image = true;
+    backup(machine, app, request);
+    const std::string id = world.engine().find_image("app")->id;
+    const auto loads = [&] {
+        const std::vector<std::string> calls = world.engine().calls();
+        return std::count_if(calls.begin(), calls.end(), [](const std::string& call) {
+            return call.starts_with("load_image");
+        });
+    };
+    run_restore(world, machine);
+    CHECK(loads() == 0);
+    obliterate(machine, copy);
+    obliterate(machine, app);
+    world.engine().prune_images();
+    REQUIRE_FALSE(world.engine().find_image(id));
+    run_restore(world, machine);
+    CHECK(loads() == 1);
+    CHECK(Catalog(machine.paths).load(copy).release().image_id == id);
+    CHECK(examine(machine, copy).whole());
+}
+
 TEST_CASE("a prune takes nothing of an installed service") {
     World world;
     updated_once(world);

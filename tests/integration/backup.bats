@@ -234,3 +234,32 @@ events_of() { # CONTAINER EVENT SINCE
     expect 0 drunner verify again --no-trailer
     expect 0 drunner restore again copy --no-trailer
 }
+
+@test "--with-image: a restore needs no registry, and no tag of the engine moves" {
+    local id before
+    expect 0 drunner install helloworld
+    id=$(image_id helloworld)
+    expect 0 drunner backup helloworld b --with-image
+    expect 0 drunner backup helloworld without
+    expect 0 drunner verify b
+    expect 0 drunner show b --json
+    equals true "$(jq .image_embedded <<<"$output")"
+    zstd --decompress --stdout b | tar --extract --to-stdout --wildcards 'drunner/image/*' |
+        tar --list | grep -qx manifest.json
+    expect 0 drunner obliterate helloworld
+    "$DOCKER" rmi helloworld original/helloworld >/dev/null
+    "$DOCKER" image inspect "$id" >/dev/null 2>&1 && "$DOCKER" rmi "$id" >/dev/null
+    before=$(tags)
+    expect 1 drunner restore without copy
+    expect 0 drunner restore b copy
+    contains "$stderr" "was in it"
+    equals "$id" "$(image_id "$("$DOCKER" inspect --format '{{.Config.Image}}' drunner-keep-copy)")"
+    same "$before" "$(tags | grep -v '^localhost/drunner:')"
+    expect 0 copy help
+    expect 0 drunner obliterate copy
+    # Back as it was for the tests that follow.
+    zstd --decompress --stdout b | tar --extract --to-stdout --wildcards 'drunner/image/*' |
+        "$DOCKER" load --quiet >/dev/null
+    "$DOCKER" tag "$id" helloworld
+    "$DOCKER" tag "$id" original/helloworld
+}

@@ -20,6 +20,7 @@ constexpr std::array options{
     OptionRow{"pause", 0, nullptr, "pause the service's containers while volumes are read"},
     OptionRow{"stop", 0, nullptr, "stop the service's containers while volumes are read"},
     OptionRow{"exclude", 0, "PATTERN", "leave out what matches, as /cache/*; may be repeated"},
+    OptionRow{"with-image", 0, nullptr, "put the image in, so that a restore needs no registry"},
     OptionRow{"level", 0, "1..19", "zstd compression level, default 3"},
 };
 
@@ -69,6 +70,7 @@ Answer run(const Invocation& invocation) {
     request.level = number_option(arguments, "level", 1, highest_level, default_level);
     request.containers = while_reading(arguments);
     request.excludes = excludes_of(arguments);
+    request.with_image = arguments.has("with-image");
     const std::string file = arguments.words.size() > 1 ? arguments.words[1] : "";
     if (file == "-") {
         if (isatty(STDOUT_FILENO) == 1) {
