@@ -66,7 +66,7 @@ struct BackupJob {
 
 struct BackupResult {
     std::uint64_t files = 0;           // regular ones
-    std::uint64_t original_bytes = 0;  // of their content, without holes
+    std::uint64_t original_bytes = 0;  // of their content, without holes and embedded image
     std::uint64_t written_bytes = 0;
     std::string sha256;                 // of every byte written
     std::vector<std::string> vanished;  // files that went or grew while they were read

@@ -331,6 +331,7 @@ class StreamedBackup : public BackupReader {
             damaged(fmt::format("'{}' is not in its place", ahead_->path));
         }
         ++image_parts_;
+        image_bytes_ += stored_size(*ahead_);
         count(*ahead_);
         return true;
     }
@@ -469,7 +470,7 @@ class StreamedBackup : public BackupReader {
         placement.finish();
         check_closing(*entry);
         finish_writer();
-        result.original_bytes = seen_.content_bytes;
+        result.original_bytes = seen_.content_bytes - image_bytes_;
         return result;
     }
 
@@ -491,6 +492,7 @@ class StreamedBackup : public BackupReader {
     BackupClosing seen_;
     std::optional<TarEntry> ahead_;
     std::size_t image_parts_ = 0;
+    std::uint64_t image_bytes_ = 0;
     bool behind_image_ = false;
 };
 

@@ -304,6 +304,7 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
     BackupResult result;
     BackupClosing closing;
     Sha256 headers;
+    std::uint64_t image_bytes = 0;
     Activity activity(progress, "backup");
     const auto deliver = [&](Frame& frame) {
         check_cancellation();
@@ -331,6 +332,7 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
         deliver_text(header.text_path, header.text);
         std::size_t parts = 0;
         std::string part;
+        const std::uint64_t before = closing.content_bytes;
         job.image([&](Bytes bytes) {
             while (!bytes.empty()) {
                 const Bytes taken =
@@ -345,6 +347,7 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
         if (!part.empty()) {
             deliver_text(image_member(parts), part);
         }
+        image_bytes = closing.content_bytes - before;
     }
     {
         OrderedPool<Piece, Frame> pool(
@@ -372,7 +375,7 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
             deliver(*frame);
         }
     }
-    result.original_bytes = closing.content_bytes;
+    result.original_bytes = closing.content_bytes - image_bytes;
     closing.headers_sha256 = headers.hex();
     GrowingBuffer tar;
     ReadNotes notes;

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -225,9 +226,13 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         // Inside another operation service.json is that one's to write.
         if (!machine.nested) {
             Manifest recorded = manifest;
-            recorded.last_backup =
-                BackupRecord{iso8601(machine.clock.now()), report.file,
-                             report.result.original_bytes, report.result.written_bytes};
+            BackupRecord record{iso8601(machine.clock.now()), report.file,
+                                report.result.original_bytes, report.result.written_bytes};
+            if (request.with_image) {
+                record.written_bytes =
+                    manifest.last_backup ? manifest.last_backup->written_bytes : 0;
+            }
+            recorded.last_backup = std::move(record);
             transaction.perform(write_manifest(machine, recorded));
         }
     });

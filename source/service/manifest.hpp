@@ -51,7 +51,7 @@ struct BackupRecord {
     std::string at;    // ISO 8601
     std::string file;  // "-" where it went through a pipe
     std::uint64_t original_bytes = 0;
-    std::uint64_t written_bytes = 0;
+    std::uint64_t written_bytes = 0;  // of the newest without an embedded image
 
     bool operator==(const BackupRecord&) const = default;
 };

@@ -22,7 +22,7 @@ start_second_engine() {
 #!/bin/bash
 [[ \$1 == other ]] || exit 255
 export DRUNNER_PREFIX=$SECOND/p DOCKER_HOST=unix://$SECOND/docker.sock
-export PATH=$BATS_TEST_TMPDIR/bin:$SECOND/p/usr/local/bin:\$PATH
+export PATH=$BATS_TEST_TMPDIR/bin:$SECOND/p/usr/local/bin:$WORLD/bin:/usr/sbin:/usr/bin:/sbin:/bin
 exec "\${@:2}"
 SSH
     chmod +x "$BATS_TEST_TMPDIR/bin/ssh"
