@@ -185,7 +185,8 @@ events_of() { # CONTAINER EVENT SINCE
     setup_dtest
     local data
     data=$(mount_point drunner-dtest-data)
-    python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$data/s"
+    perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un($ARGV[0])) || die' \
+        "$data/s"
     expect 0 drunner backup dtest b
     contains "$stderr" "is a socket, left out"
     rm "$data/random"
