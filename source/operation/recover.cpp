@@ -11,6 +11,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "service/launcher.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -108,6 +109,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     manifest.releases = {release};
     manifest.current = number;
     manifest.previous = 0;
+    adopt_settings(manifest);
 
     transact(machine, name, "recover", [&](Transaction& transaction) {
         transaction.perform(remember_containers(machine, name));

@@ -11,6 +11,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -68,8 +69,9 @@ ReplacePlan plan_replace(Machine& machine, const BackupHeader& header, const Man
         wanted ? *wanted : ImageReference(installed.release().reference);
     const ImageChoice choice = image_of(machine, installed, wanted);
     const bool same_reference = reference.same_as(ImageReference(installed.release().reference));
-    plan.new_release = choice.image.id != installed.release().image_id || !same_reference ||
-                       next.settings != installed.settings;
+    const Release& current = installed.release();
+    plan.new_release = choice.image.id != current.image_id || !same_reference ||
+                       effective_settings(current.config, next.settings) != current.settings;
     if (!plan.new_release) {
         return plan;
     }
@@ -94,6 +96,7 @@ ReplacePlan plan_replace(Machine& machine, const BackupHeader& header, const Man
     next.previous = installed.current;
     next.current = release.number;
     next.releases.push_back(std::move(release));
+    adopt_settings(next);
     std::erase_if(next.releases, [&](const Release& one) {
         const bool keep = one.number == next.current || one.number == next.previous;
         if (!keep) {
@@ -147,6 +150,8 @@ RestoreReport restore_over(Machine& machine, BackupReader& reader, const Manifes
         transaction.perform(exchange_volume_data(machine, filled.volumes));
         if (plan.new_release) {
             transaction.perform(link_release(machine, name, release.number));
+        }
+        if (!(plan.manifest == installed)) {
             transaction.perform(write_manifest(machine, plan.manifest));
         }
         call(Hook::restore, version, {filled.hook_directory});

@@ -10,6 +10,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -89,6 +90,7 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
     InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
     plan.emptied_volumes = existing_volumes(plan, request.replace);
     plan.manifest.settings = header.settings;
+    adopt_settings(plan.manifest);
     const auto matched = match_volumes(machine, header, plan.manifest, request.partial);
     std::vector<std::string> existing;
     for (const ManagedVolume& volume : plan.emptied_volumes) {
@@ -111,6 +113,7 @@ RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const Se
     InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
     existing_volumes(plan, false);
     plan.manifest.settings = header.settings;
+    adopt_settings(plan.manifest);
     plan.manifest.launcher.clear();
     plan.manifest.drill_of = drill_of.text();
     const auto matched = match_volumes(machine, header, plan.manifest, false);

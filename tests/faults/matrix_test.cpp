@@ -9,6 +9,7 @@
 #include "host/file.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
+#include "operation/settings.hpp"
 
 namespace drunner::test {
 namespace {
@@ -122,6 +123,12 @@ void only_volumes_left(World& world) {
     uninstall(machine, app);
 }
 
+void reconfigured(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
+}
+
 void scripts_lost(World& world) {
     installed(world);
     remove_tree(Paths(world.prefix()).scripts(app));
@@ -133,6 +140,9 @@ void run_install(World& world, Machine& machine) {
 }
 void run_update(World&, Machine& machine) {
     update(machine, app, {});
+}
+void run_configure(World&, Machine& machine) {
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
 }
 void run_uninstall(World&, Machine& machine) {
     uninstall(machine, app);
@@ -193,6 +203,8 @@ const std::vector<Operation> operations{
     {"restore --replace", moved_on, run_replace},
     {"restore --replace --image", moved_on_with_new_image, run_replace_image},
     {"restore --replace of kept volumes", only_volumes_left, run_replace},
+    {"configure", installed, run_configure},
+    {"update of settings", reconfigured, run_update},
 };
 
 // As a new process.

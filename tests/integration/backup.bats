@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # backup: the file, its manners, and the hooks around it.
 
+# shellcheck disable=SC2154 # stderr is set by run
 load harness
 
 setup_dtest() {
@@ -176,7 +177,7 @@ events_of() { # CONTAINER EVENT SINCE
     equals '["/data/cache/*","*.tmp"]' "$(jq -c .excludes <<<"$output")"
     zstd --decompress --stdout b | tar --list >members
     grep -q /kept members
-    ! grep -q 'cache/big\|a\.tmp' members
+    run ! grep -q "cache/big\|a\.tmp" members
     equals '["/data/cache/*","*.tmp"]' "$(zstd --decompress --stdout b |
         tar --extract --to-stdout drunner/header.json | jq -c .excludes)"
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # drill and keygen: backups that are tried, and keys for them.
 
+# shellcheck disable=SC2154 # stderr is set by run
 load harness
 
 @test "a drill restores the newest backup, runs its selftest, and leaves nothing" {

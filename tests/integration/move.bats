@@ -2,6 +2,7 @@
 # A service moves to another machine through a pipe: a second engine, a second prefix, and an `ssh`
 # that runs its command there.
 
+# shellcheck disable=SC2154 # stderr is set by run
 load harness
 # shellcheck source=tests/integration/world.bash
 source "$BATS_TEST_DIRNAME/world.bash"
