@@ -111,7 +111,7 @@ load harness
 
 @test "--replace brings the backup's data back into a running service" {
     expect 0 drunner install longrunner
-    local id data
+    local data
     data=$(mount_point drunner-longrunner-data)
     printf 'old\n' >"$data/mine"
     expect 0 drunner backup longrunner b
