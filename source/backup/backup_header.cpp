@@ -74,6 +74,10 @@ std::string dump(const json& document) {
 
 }  // namespace
 
+std::string image_member(std::size_t index) {
+    return fmt::format("drunner/image/{:06}", index + 1);
+}
+
 std::string volume_member(std::size_t index) {
     return fmt::format("volumes/{}", index + 1);
 }
@@ -97,7 +101,8 @@ std::string to_json(const BackupHeader& header) {
                  {"image",
                   {{"reference", header.image_reference},
                    {"digest", header.image_digest},
-                   {"id", header.image_id}}},
+                   {"id", header.image_id},
+                   {"embedded", header.image_embedded}}},
                  {"volumes", volumes},
                  {"settings", header.settings},
                  {"secrets_left_out", header.secrets_left_out},
@@ -125,6 +130,7 @@ BackupHeader backup_header_from_json(std::string_view text) {
         image.at("reference").get_to(header.image_reference);
         image.at("digest").get_to(header.image_digest);
         image.at("id").get_to(header.image_id);
+        header.image_embedded = image.value("embedded", false);
         for (const json& entry : document.at("volumes")) {
             if (header.volumes.size() == most_volumes) {
                 throw Error(ErrorKind::archive_refused,

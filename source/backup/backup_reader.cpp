@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -325,7 +326,68 @@ class StreamedBackup : public BackupReader {
         return read("verify", {}, member, progress);
     }
 
+    void read_image(const std::function<void(const ByteSource&)>& load) override {
+        std::vector<std::byte> held;
+        std::size_t used = 0;
+        ahead_ = tar_.next();
+        bool inside = take_image_part();
+        const auto source = [&](std::span<std::byte> buffer) -> std::size_t {
+            while (inside && used == held.size()) {
+                const Bytes bytes = tar_.content().bytes;
+                held.assign(bytes.begin(), bytes.end());
+                used = 0;
+                if (held.empty()) {
+                    ahead_ = tar_.next();
+                    inside = take_image_part();
+                }
+            }
+            const std::size_t count = std::min(buffer.size(), held.size() - used);
+            std::copy_n(held.begin() + static_cast<std::ptrdiff_t>(used), count, buffer.begin());
+            used += count;
+            return count;
+        };
+        load(source);
+        // The engine need not read what follows the end of its tar.
+        std::array<std::byte, 4096> rest{};
+        while (source(rest) > 0) {
+            check_cancellation();
+        }
+    }
+
   private:
+    // Whether the entry ahead is the next part of the image, which is then counted.
+    bool take_image_part() {
+        if (!ahead_ || ahead_->path != image_member(image_parts_)) {
+            return false;
+        }
+        if (!header_.image_embedded || ahead_->type != TarType::file || ahead_->sparse) {
+            damaged(fmt::format("'{}' is not in its place", ahead_->path));
+        }
+        ++image_parts_;
+        image_bytes_ += stored_size(*ahead_);
+        count(*ahead_);
+        return true;
+    }
+
+    // The first entry behind the image.
+    std::optional<TarEntry> next_entry() {
+        if (!behind_image_) {
+            if (!ahead_) {
+                ahead_ = tar_.next();
+            }
+            while (take_image_part()) {
+                check_cancellation();
+                ahead_ = tar_.next();
+            }
+            if (header_.image_embedded && image_parts_ == 0) {
+                damaged("its image is missing");
+            }
+            behind_image_ = true;
+            return std::exchange(ahead_, std::nullopt);
+        }
+        return tar_.next();
+    }
+
     std::string json_text(const TarEntry& entry) {
         if (entry.sparse || entry.size > json_limit) {
             damaged(fmt::format("'{}' is too large", printable(entry.path)));
@@ -388,7 +450,7 @@ class StreamedBackup : public BackupReader {
         };
         std::optional<TarEntry> entry;
         while (true) {
-            entry = tar_.next();
+            entry = next_entry();
             if (!entry) {
                 damaged("it is truncated, its closing member is missing");
             }
@@ -441,7 +503,7 @@ class StreamedBackup : public BackupReader {
         placement.finish();
         check_closing(*entry);
         finish_writer();
-        result.original_bytes = seen_.content_bytes;
+        result.original_bytes = seen_.content_bytes - image_bytes_;
         return result;
     }
 
@@ -461,6 +523,10 @@ class StreamedBackup : public BackupReader {
     TarReader tar_;
     BackupHeader header_;
     BackupClosing seen_;
+    std::optional<TarEntry> ahead_;
+    std::size_t image_parts_ = 0;
+    std::uint64_t image_bytes_ = 0;
+    bool behind_image_ = false;
 };
 
 }  // namespace

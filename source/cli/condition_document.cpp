@@ -34,6 +34,15 @@ std::string condition_document(std::string_view command, const ServiceCondition&
         document["reference"] = condition.manifest->release().reference;
         document["image_id"] = condition.manifest->release().image_id;
         document["image_digest"] = condition.manifest->release().image_digest;
+        if (const auto& backup = condition.manifest->last_backup) {
+            document["last_backup"] = {{"at", backup->at}, {"file", backup->file}};
+        }
+        if (const auto& drill = condition.manifest->last_drill) {
+            document["last_drill"] = {{"at", drill->at},
+                                      {"file", drill->file},
+                                      {"passed", drill->passed},
+                                      {"reason", drill->reason}};
+        }
         if (command == "inspect") {
             document["manifest"] = json::parse(to_json(*condition.manifest));
         }

@@ -161,6 +161,11 @@ class Engine {
     // Never forces: an image in use is Error(engine_conflict).
     virtual bool remove_image(std::string_view reference) = 0;
 
+    // Streams the image as a tar that load_image takes; by id, so that no tag is in it.
+    virtual void save_image(std::string_view id, const ByteSink& tar) = 0;
+    // Takes in what save_image gave, here or elsewhere, with the tags that are in it.
+    virtual void load_image(const ByteSource& tar, Progress& progress) = 0;
+
     // Answers the new container's id. A taken name is Error(engine_conflict), an unknown image
     // Error(engine_not_found).
     virtual std::string create_container(const ContainerSpec& spec) = 0;

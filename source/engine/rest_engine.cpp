@@ -317,6 +317,9 @@ class RestEngine final : public Engine {
                    std::string_view tag) override;
     bool remove_image(std::string_view reference) override;
 
+    void save_image(std::string_view id, const ByteSink& tar) override;
+    void load_image(const ByteSource& tar, Progress& progress) override;
+
     std::string create_container(const ContainerSpec& spec) override;
     std::string create_container_from(std::string_view name, std::string_view body) override;
     std::optional<Container> find_container(std::string_view container) override;
@@ -848,6 +851,44 @@ void RestEngine::write_archive(std::string_view container, std::string_view path
     upload.headers.emplace_back("Content-Type: application/x-tar");
     upload.source = tar;
     expect(upload, what);
+}
+
+void RestEngine::save_image(std::string_view id, const ByteSink& tar) {
+    const std::string what = "save image " + in_quotes(id);
+    TarEnd end;
+    // The engine gathers the whole image before the first byte comes.
+    expect(request("GET", "/images/" + percent_encoded(id, ":") + "/get", limits_.pull), what,
+           [&](Bytes bytes) {
+               end.write(bytes);
+               tar(bytes);
+           });
+    if (!end.complete()) {
+        throw Error(ErrorKind::engine_refused,
+                    "cannot " + what + ": the container engine's answer ended early");
+    }
+}
+
+void RestEngine::load_image(const ByteSource& tar, Progress& progress) {
+    const std::string what = "load an image";
+    HttpRequest upload = request("POST", "/images/load?quiet=1", limits_.pull);
+    upload.headers.emplace_back("Content-Type: application/x-tar");
+    upload.source = tar;
+    const HttpResponse response = expect(upload, what);
+    // The answer is a stream of documents, an error may be among them.
+    for (const std::string& line : split(response.body, '\n')) {
+        const json message = json::parse(line, nullptr, false);
+        if (!message.is_object()) {
+            continue;
+        }
+        if (message.contains("error")) {
+            throw Error(ErrorKind::engine_refused,
+                        "cannot " + what + ": " + printable(message["error"].dump()));
+        }
+        if (const auto words = message.find("stream");
+            words != message.end() && words->is_string()) {
+            progress.detail(printable(trim(words->get<std::string>())));
+        }
+    }
 }
 
 Volume RestEngine::create_volume(std::string_view name, const Labels& labels) {

@@ -70,6 +70,9 @@ std::string Paths::locks() const {
 std::string Paths::lock(const ServiceName& name) const {
     return locks() + "/" + name.text() + ".lock";
 }
+std::string Paths::drill_lock(const ServiceName& name) const {
+    return locks() + "/" + name.text() + "+drill.lock";
+}
 std::string Paths::log_directory() const {
     return prefix_ + "/var/log/drunner";
 }

@@ -21,6 +21,8 @@ namespace drunner {
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
 //   P/var/lib/drunner/undelete/S-UTC.tar.zst     final backups of obliterated services
 //   P/run/drunner/S.lock                          the lock of a service
+//   P/run/drunner/S+drill.lock                    held while a backup of S is tried ('+' is in no
+//                                                 service's name)
 //   P/var/log/drunner/                            log
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
 class Paths {
@@ -49,6 +51,7 @@ class Paths {
     std::string undelete() const;
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
+    std::string drill_lock(const ServiceName& name) const;
     std::string log_directory() const;
     std::string default_launcher_directory() const;
 

@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/drill.hpp"
 #include "operation/final_backup.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -63,6 +64,9 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
 CleanResult clean(Machine& machine) {
     CleanResult result;
     clean_scratch(machine, result);
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.removed.push_back("the scratch service of a drill, '" + name + "'");
+    }
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {
             clean_releases(machine, name, result);

@@ -99,22 +99,30 @@ struct RecoverRequest {
 };
 Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest& request);
 
-// Finishes or undoes what interrupted operations left, on every service; nothing else. One that
-// fails does not stop the others.
+// Finishes or undoes what interrupted operations left, on every service, and removes the scratch
+// services of interrupted drills; nothing else. One that fails does not stop the others.
 struct RecoverAllResult {
     std::vector<std::string> recovered;  // names
     std::vector<std::string> failures;   // "NAME: what went wrong"
 };
 RecoverAllResult recover_all(Machine& machine);
 
+// What happens to the service's running containers while its volumes are read, beyond what
+// backupstart does.
+enum class WhileReading { runs, paused, stopped };
+
 struct BackupRequest {
     std::string file;  // empty: a new one below the backup directory
     int output = -1;   // a descriptor to write to instead (file is "-")
     BackupKey key;
     int level = 3;
+    WhileReading containers = WhileReading::runs;
+    std::vector<std::string> excludes = {};  // patterns, beside those of BACKUP_EXCLUDE
+    bool with_image = false;                 // so that a restore needs no registry
 };
 struct BackupReport {
     std::string file;
+    std::vector<std::string> excludes;  // the patterns in use
     BackupResult result;
 };
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request);
@@ -126,6 +134,7 @@ struct RestoreRequest {
     std::optional<ImageReference> image;  // default: what the archive names
     bool partial = false;                 // paths that only one side has are left out
     std::string consumed_file;            // goes after the commit; empty: nothing does
+    bool replace = false;                 // over the data of a service or volumes that exist
 };
 struct RestoreReport {
     Manifest manifest;
@@ -153,6 +162,20 @@ struct UndeleteRequest {
 // Restores the newest final backup of the service; the file goes when that succeeded. Throws
 // Error(not_installed) where there is none.
 RestoreReport undelete(Machine& machine, const ServiceName& name, const UndeleteRequest& request);
+
+struct DrillRequest {
+    std::string file;  // empty: the newest backup
+    OpenKey key;
+};
+struct DrillReport {
+    std::string file;
+    RestoreResult result;
+    bool selftest = false;  // the service has one, and it passed
+};
+// Restores a backup of the service as a scratch service without a launcher, runs its selftest (or
+// looks whether it is whole), and removes it again, also after a failure. The service is not
+// touched; service.json records the verdict.
+DrillReport drill(Machine& machine, const ServiceName& name, const DrillRequest& request);
 
 // One thing that is wrong with an installation, and the command that mends it.
 struct Problem {
@@ -199,7 +222,8 @@ int run_service_command(Machine& machine, const ServiceName& name,
 std::vector<Finding> check_image(Machine& machine, const ImageReference& reference);
 
 // Removes what nothing uses any more: scratch containers and probes of operations that are over,
-// pins and releases that no manifest names, final backups whose time is over. Says what.
+// scratch services of drills, pins and releases that no manifest names, final backups whose time is
+// over. Says what.
 struct CleanResult {
     Outcome outcome = Outcome::unchanged;
     std::vector<std::string> removed;

@@ -454,6 +454,7 @@ constexpr std::array step_rows{
     StepRow{"remember-containers", undo_remember_containers},
     StepRow{"run-hook", undo_run_hook},
     StepRow{"stop-service", undo_remember_containers},
+    StepRow{"pause-service", undo_remember_containers},
     StepRow{"exchange-volume-data", undo_exchange_volume_data},
     StepRow{"snapshot-volumes", undo_snapshot_volumes},
     StepRow{"make-path", undo_make_path},
@@ -634,6 +635,16 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
 Step stop_service(Machine& machine, const ServiceName& service, const std::string& record) {
     return {"stop-service", json{{"containers", json::parse(record)}}.dump(),
             [&machine, service] { stop_containers(machine, service); }};
+}
+
+Step pause_service(Machine& machine, const ServiceName& service, const std::string& record) {
+    return {"pause-service", json{{"containers", json::parse(record)}}.dump(), [&machine, service] {
+                for (const ContainerSummary& container : containers_of(machine, service)) {
+                    if (container.state == "running") {
+                        machine.engine.pause_container(container.id);
+                    }
+                }
+            }};
 }
 
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside) {

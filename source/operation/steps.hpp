@@ -55,6 +55,8 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
 // Stops the service's containers, which `record` (record_containers, as JSON text) describes. What
 // was run with --rm is gone then: restore_containers brings all of them back.
 Step stop_service(Machine& machine, const ServiceName& service, const std::string& record);
+// Pauses those of them that run.
+Step pause_service(Machine& machine, const ServiceName& service, const std::string& record);
 // Exchanges the content of the volumes with the directories beside them (volume name -> directory,
 // on the volume's file system). The directories then hold the old content.
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside);

@@ -51,6 +51,15 @@ class Fields {
         }
         return json.get<bool>();
     }
+    // Empty where the field is absent: of what only some services have.
+    const Json* find(const char* name) {
+        const auto found = json_.find(name);
+        if (found == json_.end()) {
+            return nullptr;
+        }
+        read_.insert(name);
+        return &*found;
+    }
     template <typename Number>
     Number number(const char* name) {
         const Json& json = value(name);
@@ -193,6 +202,23 @@ Release release_from_json(const Json& json, const std::string& place) {
     return release;
 }
 
+BackupRecord backup_record_from_json(const Json& json) {
+    Fields fields(json, "last_backup");
+    BackupRecord record{fields.text("at"), fields.text("file"),
+                        fields.number<std::uint64_t>("original_bytes"),
+                        fields.number<std::uint64_t>("written_bytes")};
+    fields.finish();
+    return record;
+}
+
+DrillRecord drill_record_from_json(const Json& json) {
+    Fields fields(json, "last_drill");
+    DrillRecord record{fields.text("at"), fields.text("file"), fields.flag("passed"),
+                       fields.text("reason")};
+    fields.finish();
+    return record;
+}
+
 ServiceName name_of(const std::string& text) {
     if (!ServiceName::is_valid(text)) {
         throw wrong("'name' is '" + printable(text) + "', which is no service's name");
@@ -287,6 +313,21 @@ std::string to_json(const Manifest& manifest) {
     if (manifest.hold) {
         json["hold"] = Json{{"since", manifest.hold->since}, {"until", manifest.hold->until}};
     }
+    if (const auto& backup = manifest.last_backup) {
+        json["last_backup"] = {{"at", backup->at},
+                               {"file", backup->file},
+                               {"original_bytes", backup->original_bytes},
+                               {"written_bytes", backup->written_bytes}};
+    }
+    if (const auto& drill = manifest.last_drill) {
+        json["last_drill"] = {{"at", drill->at},
+                              {"file", drill->file},
+                              {"passed", drill->passed},
+                              {"reason", drill->reason}};
+    }
+    if (!manifest.drill_of.empty()) {
+        json["drill_of"] = manifest.drill_of;
+    }
     return json.dump(2) + "\n";
 }
 
@@ -322,10 +363,19 @@ Manifest manifest_from_json(std::string_view text) {
                       fields.texts("failed_digests"),
                       fields.text_map("settings"),
                       fields.texts("secrets")};
-    if (json.contains("hold")) {
-        Fields hold(fields.value("hold"), "hold");
+    if (const Json* held = fields.find("hold")) {
+        Fields hold(*held, "hold");
         manifest.hold = Hold{hold.text("since"), hold.number<std::int64_t>("until")};
         hold.finish();
+    }
+    if (const Json* backup = fields.find("last_backup")) {
+        manifest.last_backup = backup_record_from_json(*backup);
+    }
+    if (const Json* drill = fields.find("last_drill")) {
+        manifest.last_drill = drill_record_from_json(*drill);
+    }
+    if (fields.find("drill_of") != nullptr) {
+        manifest.drill_of = fields.text("drill_of");
     }
     fields.finish();
     if (!manifest.pull.empty() && !parse_pull_policy(manifest.pull)) {

@@ -55,6 +55,26 @@ struct Hold {
     bool operator==(const Hold&) const = default;
 };
 
+// The newest backup that was written whole.
+struct BackupRecord {
+    std::string at;    // ISO 8601
+    std::string file;  // "-" where it went through a pipe
+    std::uint64_t original_bytes = 0;
+    std::uint64_t written_bytes = 0;  // of the newest without an embedded image
+
+    bool operator==(const BackupRecord&) const = default;
+};
+
+// What `drunner drill` last found.
+struct DrillRecord {
+    std::string at;  // ISO 8601
+    std::string file;
+    bool passed = false;
+    std::string reason;  // of a failure
+
+    bool operator==(const DrillRecord&) const = default;
+};
+
 // service.json: what drunner knows of an installed service.
 struct Manifest {
     ServiceName name;
@@ -71,6 +91,9 @@ struct Manifest {
     std::map<std::string, std::string> settings;
     std::vector<std::string> secrets;  // names only
     std::optional<Hold> hold = std::nullopt;
+    std::optional<BackupRecord> last_backup = std::nullopt;
+    std::optional<DrillRecord> last_drill = std::nullopt;
+    std::string drill_of = {};  // the service whose backup this scratch copy tries, else empty
 
     const Release& release() const;  // the current one
     const Release* find_release(int number) const;

@@ -118,6 +118,24 @@ void uninstalled(World& world) {
     uninstall(machine, app);
 }
 
+// The data has changed since the backup.
+void moved_on(World& world) {
+    backed_up(world);
+    world.write_data("drunner-app-data", "mine", "my newer data\n");
+    world.write_data("drunner-app-extra", "newer", "only here\n");
+}
+
+void moved_on_with_new_image(World& world) {
+    moved_on(world);
+    world.build(2);
+}
+
+void only_volumes_left(World& world) {
+    moved_on(world);
+    Machine machine = world.machine();
+    uninstall(machine, app);
+}
+
 void reconfigured(World& world) {
     installed(world);
     Machine machine = world.machine();
@@ -160,6 +178,31 @@ void run_recover(World&, Machine& machine) {
 void run_backup(World& world, Machine& machine) {
     backup(machine, app, {world.backup_file(), -1, {}, 1});
 }
+void run_replace_with(World& world, Machine& machine, RestoreRequest request) {
+    const FileDescriptor file(open(world.backup_file().c_str(), O_RDONLY | O_CLOEXEC));
+    request.input = file.get();
+    request.replace = true;
+    restore(machine, request);
+}
+void run_replace(World& world, Machine& machine) {
+    run_replace_with(world, machine, {});
+}
+void run_replace_image(World& world, Machine& machine) {
+    RestoreRequest request;
+    request.image = world.reference();
+    request.partial = true;  // the new image declares a volume more
+    run_replace_with(world, machine, request);
+}
+void run_backup_stopped(World& world, Machine& machine) {
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.containers = WhileReading::stopped;
+    backup(machine, app, request);
+}
+void run_backup_paused(World& world, Machine& machine) {
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.containers = WhileReading::paused;
+    backup(machine, app, request);
+}
 void run_restore(World& world, Machine& machine) {
     const FileDescriptor file(open(world.backup_file().c_str(), O_RDONLY | O_CLOEXEC));
     RestoreRequest request;
@@ -177,6 +220,11 @@ const std::vector<Operation> operations{
     {"recover", scripts_lost, run_recover},
     {"uninstall", installed, run_uninstall},
     {"obliterate", installed, run_obliterate},
+    {"backup --stop", installed, run_backup_stopped},
+    {"backup --pause", installed, run_backup_paused},
+    {"restore --replace", moved_on, run_replace},
+    {"restore --replace --image", moved_on_with_new_image, run_replace_image},
+    {"restore --replace of kept volumes", only_volumes_left, run_replace},
     {"purge", installed, run_purge},
     {"undelete", obliterated, run_undelete},
     {"hold", installed, run_hold},
@@ -323,6 +371,10 @@ TEST_CASE("a failing hook undoes install, update and restore, and stops a backup
         {operations[1], "updateend"}, {operations[3], "backupstart"},
         {operations[3], "backupend"}, {operations[4], "install"},
         {operations[4], "restore"},   {operations[5], "install"},
+        {operations[8], "backupend"}, {operations[9], "backupstart"},
+        {operations[10], "restore"},  {operations[11], "updatestart"},
+        {operations[11], "restore"},  {operations[11], "updateend"},
+        {operations[12], "install"},  {operations[12], "restore"},
     };
     for (const auto& row : rows) {
         INFO(row.operation.name << " with a failing '" << row.hook << "'");
@@ -527,6 +579,135 @@ TEST_CASE("recover of everything: nothing interrupted is nothing to do") {
     installed(world);
     Machine machine = world.machine();
     CHECK(recover_all(machine).recovered.empty());
+}
+
+TEST_CASE("restore --replace brings back the data of the backup, and only that") {
+    World world;
+    moved_on(world);
+    const std::string id = world.engine().find_container("app")->id;
+    Machine machine = world.machine();
+    run_replace(world, machine);
+    const std::string data = world.engine().find_volume("drunner-app-data")->mountpoint;
+    const std::string extra = world.engine().find_volume("drunner-app-extra")->mountpoint;
+    CHECK(read_file(data + "/mine") == "my data\n");
+    CHECK(exists(data + "/restored"));
+    CHECK_FALSE(exists(extra + "/newer"));
+    CHECK(directory_entries(parent_of(data)) == std::vector<std::string>{"_data"});
+    // The same container runs again, on the same release.
+    CHECK(world.engine().find_container(id)->state == "running");
+    CHECK(Catalog(machine.paths).load(app).current == 1);
+    CHECK(examine(machine, app).whole());
+}
+
+TEST_CASE("restore --replace: a damaged backup is found before the data changes places") {
+    World world;
+    moved_on(world);
+    std::string bytes = read_file(world.backup_file());
+    bytes.pop_back();
+    write_file(world.backup_file(), bytes);
+    const std::vector<std::string> before = world.state();
+    Machine machine = world.machine();
+    const std::size_t hooks = world.scripts().called.size();
+    CHECK_THROWS_AS(run_replace(world, machine), Error);
+    CHECK(difference(before, world.state()) == "");
+    CHECK(world.scripts().called.size() == hooks);
+}
+
+TEST_CASE("restore --replace with an image makes a release, with the hooks of an update") {
+    World world;
+    moved_on_with_new_image(world);
+    Machine machine = world.machine();
+    const std::size_t hooks = world.scripts().called.size();
+    run_replace_image(world, machine);
+    const Manifest manifest = Catalog(machine.paths).load(app);
+    CHECK(manifest.current == 2);
+    CHECK(manifest.previous == 1);
+    CHECK(manifest.volumes.size() == 3);
+    CHECK(std::vector<std::string>(
+              world.scripts().called.begin() + static_cast<std::ptrdiff_t>(hooks),
+              world.scripts().called.end()) ==
+          std::vector<std::string>{"updatestart", "restore", "updateend"});
+    CHECK(examine(machine, app).whole());
+}
+
+TEST_CASE("restore --replace: a stranger's running container on a volume is refused") {
+    World world;
+    moved_on(world);
+    ContainerSpec spec;
+    spec.name = "stranger";
+    spec.image = "app";
+    spec.mounts = {{"drunner-app-data", "/data", false}};
+    world.engine().start_container(world.engine().create_container(spec));
+    const std::vector<std::string> before = world.state();
+    Machine machine = world.machine();
+    CHECK_THROWS_WITH_AS(run_replace(world, machine), doctest::Contains("stranger"), Error);
+    CHECK(difference(before, world.state()) == "");
+}
+
+TEST_CASE("backup --stop and --pause: nothing runs while volumes are read, all of it after") {
+    for (const WhileReading containers : {WhileReading::stopped, WhileReading::paused}) {
+        World world;
+        installed(world);
+        // One that backupstart does not touch.
+        ContainerSpec spec;
+        spec.name = "app-worker";
+        spec.image = "app";
+        spec.labels = {{label::service, "app"}};
+        world.engine().start_container(world.engine().create_container(spec));
+        std::vector<std::string> states;
+        class Watcher : public TransactionObserver {
+          public:
+            explicit Watcher(std::function<void()> look) : look_(std::move(look)) {}
+            void before(std::string_view step) override {
+                if (step == "make-path" && ++paths_ == 2) {
+                    look_();
+                }
+            }
+            void after(std::string_view) override {}
+
+          private:
+            std::function<void()> look_;
+            int paths_ = 0;
+        } watcher([&] {
+            for (const char* name : {"app", "app-worker"}) {
+                states.push_back(world.engine().find_container(name)->state);
+            }
+        });
+        Machine machine = world.machine(&watcher);
+        BackupRequest request{world.backup_file(), -1, {}, 1};
+        request.containers = containers;
+        backup(machine, app, request);
+        const std::string state = containers == WhileReading::stopped ? "exited" : "paused";
+        CHECK(states == std::vector<std::string>{state, state});
+        CHECK(world.engine().find_container("app")->state == "running");
+        CHECK(world.engine().find_container("app-worker")->state == "running");
+    }
+}
+
+TEST_CASE("an embedded image is loaded where the engine lacks it, and left alone where it has it") {
+    World world;
+    installed(world);
+    Machine machine = world.machine();
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.with_image = true;
+    backup(machine, app, request);
+    const std::string id = world.engine().find_image("app")->id;
+    const auto loads = [&] {
+        const std::vector<std::string> calls = world.engine().calls();
+        return std::count_if(calls.begin(), calls.end(), [](const std::string& call) {
+            return call.starts_with("load_image");
+        });
+    };
+    run_restore(world, machine);
+    CHECK(loads() == 0);
+    obliterate(machine, copy);
+    obliterate(machine, app);
+    world.engine().prune_images();
+    REQUIRE_FALSE(world.engine().find_image(id));
+    run_restore(world, machine);
+    CHECK(loads() == 1);
+    CHECK(Catalog(machine.paths).load(copy).release().image_id == id);
+    CHECK(examine(machine, copy).whole());
 }
 
 TEST_CASE("a prune takes nothing of an installed service") {
