@@ -2,35 +2,25 @@
 
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include "core/error.hpp"
+#include "engine/json_fields.hpp"
 #include "fakes/silent_progress.hpp"
 
 using namespace drunner;
 
 namespace {
 
-// Keeps the last figure of each activity.
-class Figures : public test::SilentProgress {
-  public:
-    void advance(std::string_view, std::uint64_t done, std::uint64_t total,
-                 std::string_view) override {
-        last = {done, total};
-    }
-
-    std::pair<std::uint64_t, std::uint64_t> last;
-};
-
 std::string frame(char stream, const std::string& text) {
     return std::string{stream, 0, 0, 0, 0, 0, 0, static_cast<char>(text.size())} + text;
 }
 
-std::string pull(const std::string& text, Figures& figures, std::size_t part = 5) {
+std::string pull(const std::string& text, std::size_t part = 5) {
     const ImageReference reference("team/app:1");
-    PullMessages messages(reference, figures);
+    test::SilentProgress progress;
+    PullMessages messages(reference, progress);
     try {
         for (std::size_t at = 0; at < text.size(); at += part) {
             messages.write(as_bytes(std::string_view(text).substr(at, part)));
@@ -66,30 +56,25 @@ TEST_CASE("a log's frames are parted wherever they are cut") {
 }
 
 TEST_CASE("a pull's figures are whole numbers, or none") {
-    const auto downloading = [](const std::string& current, const std::string& total) {
-        return "{\"status\":\"Downloading\",\"id\":\"a\",\"progressDetail\":{\"current\":" +
-               current + ",\"total\":" + total + "}}\n" + status_line;
-    };
-    Figures figures;
-    CHECK(pull(downloading("5", "9"), figures) == "complete");
-    CHECK(figures.last == std::pair<std::uint64_t, std::uint64_t>(5, 9));
-    for (const char* odd : {"1e300", "-1", "-1e300", "\"5\"", "null", "[]", "0.5"}) {
+    for (const char* odd : {"5", "1e300", "-1", "-1e300", "\"5\"", "null", "[]", "0.5"}) {
         CAPTURE(std::string(odd));
-        figures.last = {1, 1};
-        CHECK(pull(downloading(odd, "9"), figures) == "complete");
-        CHECK(figures.last.first == 0);
+        const std::string detail = "{\"current\":" + std::string(odd) + ",\"total\":9}";
+        CHECK(number_of(nlohmann::json::parse(detail), "current") == (std::string(odd) == "5" ? 5
+                                                                      : std::string(odd) == "-1"
+                                                                          ? -1
+                                                                          : 0));
+        CHECK(pull("{\"status\":\"Downloading\",\"id\":\"a\",\"progressDetail\":" + detail + "}\n" +
+                   status_line) == "complete");
     }
 }
 
 TEST_CASE("a pull that ends without saying that it is complete has failed") {
-    Figures figures;
-    CHECK(pull("", figures).find("ended before the image was complete") != std::string::npos);
-    CHECK(pull("{\"status\":\"Pulling\"}\n", figures).find("ended before") != std::string::npos);
-    CHECK(pull("{\"error\":\"no such\"}\n" + status_line, figures).find("no such") !=
-          std::string::npos);
+    CHECK(pull("").find("ended before the image was complete") != std::string::npos);
+    CHECK(pull("{\"status\":\"Pulling\"}\n").find("ended before") != std::string::npos);
+    CHECK(pull("{\"error\":\"no such\"}\n" + status_line).find("no such") != std::string::npos);
     for (const std::string& text : {std::string("[]\n"), std::string("{\n"), std::string("\xff\n"),
                                     std::string(3U << 20U, 'x')}) {
-        CHECK(pull(text + status_line, figures, 100'000).find("not a stream of messages") !=
+        CHECK(pull(text + status_line, 100'000).find("not a stream of messages") !=
               std::string::npos);
     }
 }
