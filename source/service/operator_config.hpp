@@ -23,6 +23,8 @@ struct OperatorConfig {
     std::vector<std::string> hook_env;                 // HOOKENV
     std::vector<std::string> recipients;               // RECIPIENTS
     std::optional<std::chrono::seconds> hook_timeout;  // HOOKTIMEOUT, 0 = none
+    // ENGINETIMEOUT: how long the engine may keep silent over any request.
+    std::optional<std::chrono::seconds> engine_timeout;
 };
 
 // The defaults where the file is absent. Throws Error(usage) naming file and line for a malformed
