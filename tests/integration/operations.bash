@@ -28,6 +28,7 @@ nothing() {
         "$DRUNNER_BINARY" obliterate "$name" >/dev/null 2>&1 || (($? == 3))
     done
     rm -f out
+    use_version 1
 }
 
 use_version() { # 1|2
@@ -38,7 +39,6 @@ use_version() { # 1|2
 
 installed() {
     nothing
-    use_version 1
     drunner install steady >/dev/null
     fill_steady
 }
@@ -54,7 +54,6 @@ backed_up() {
         drunner backup steady b >/dev/null 2>&1
     fi
     nothing
-    use_version 1
 }
 
 scripts_lost() {
