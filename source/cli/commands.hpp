@@ -17,12 +17,16 @@ std::span<const OptionRow> global_options();
 // One in each file of commands/.
 extern const Command install_command;
 extern const Command update_command;
+extern const Command configure_command;
+extern const Command settings_command;
 extern const Command uninstall_command;
 extern const Command obliterate_command;
 extern const Command recover_command;
 extern const Command backup_command;
 extern const Command restore_command;
 extern const Command verify_command;
+extern const Command drill_command;
+extern const Command keygen_command;
 extern const Command show_command;
 extern const Command list_command;
 extern const Command status_command;
@@ -31,6 +35,9 @@ extern const Command enter_command;
 extern const Command servicecmd_command;
 extern const Command checkimage_command;
 extern const Command clean_command;
+extern const Command hold_command;
+extern const Command undelete_command;
+extern const Command doctor_command;
 extern const Command help_command;
 extern const Command completion_command;
 

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/drill.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -10,6 +11,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "service/launcher.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -107,6 +109,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     manifest.releases = {release};
     manifest.current = number;
     manifest.previous = 0;
+    adopt_settings(manifest);
 
     transact(machine, name, "recover", [&](Transaction& transaction) {
         transaction.perform(remember_containers(machine, name));
@@ -164,6 +167,9 @@ RecoverAllResult recover_all(Machine& machine) {
             }
             result.failures.push_back(name.text() + ": " + error.what());
         }
+    }
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.recovered.push_back(name);
     }
     return result;
 }

@@ -10,6 +10,7 @@
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -67,6 +68,12 @@ std::vector<std::string> differences(const Release& before, const Release& after
     if (!same_extra_images(before.extra_images, after.extra_images)) {
         changes.emplace_back("extra images");
     }
+    for (const auto& [name, value] : after.settings) {
+        const auto old = before.settings.find(name);
+        if (old != before.settings.end() && old->second != value) {
+            changes.push_back("setting '" + name + "' changed");
+        }
+    }
     for (const auto& [path, hash] : after.script_hashes) {
         const auto old = before.script_hashes.find(path);
         if (old == before.script_hashes.end()) {
@@ -104,6 +111,10 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     Manifest manifest = catalog.load(name);
     require_own_engine(machine, manifest);
     require_updatable(machine, manifest);
+    if (const auto hold = current_hold(machine, manifest)) {
+        machine.progress.note("'" + name.text() + "' is on hold " + hold_words(*hold) +
+                              "; it is updated because it was named");
+    }
 
     const Release current = manifest.release();
     const ImageReference reference =
@@ -127,8 +138,15 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         manifest.pull = word;
         catalog.save(manifest);
     }
-    if (!moved && !new_reference) {
-        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}};
+    const bool reconfigured =
+        effective_settings(current.config, manifest.settings) != current.settings;
+    if (!moved && !new_reference && !reconfigured) {
+        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}, {}};
+    }
+    const std::vector<std::string>& failed = manifest.failed_digests;
+    if (request.spare_failed && moved &&
+        std::find(failed.begin(), failed.end(), choice.image.id) != failed.end()) {
+        return {Outcome::unchanged, manifest, {}, choice.image.id};
     }
 
     const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
@@ -155,6 +173,8 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     next.previous = manifest.current;
     next.current = release.number;
     next.releases.push_back(release);
+    adopt_settings(next);
+    release = next.release();
     const std::vector<int> dropped = drop_older_releases(next);
     std::vector<std::string> volume_names;
     for (const ManagedVolume& volume : manifest.volumes) {
@@ -202,7 +222,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         throw error.within("cannot update '" + name.text() + "'" +
                            (error.rolled_back() ? ", it was rolled back" : ""));
     }
-    return {Outcome::changed, next, differences(current, release)};
+    return {Outcome::changed, next, differences(current, release), {}};
 }
 
 }  // namespace drunner

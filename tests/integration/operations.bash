@@ -18,6 +18,8 @@ OPERATIONS=(
     'recover|scripts_lost|recover steady'
     'uninstall|installed|uninstall steady'
     'obliterate|installed|obliterate steady'
+    'purge|installed|obliterate --purge steady'
+    'undelete|obliterated|undelete steady'
 )
 
 # ---- where operations begin ----------------------------------------------------------------------
@@ -25,9 +27,9 @@ OPERATIONS=(
 nothing() {
     local name
     for name in steady copy; do
-        "$DRUNNER_BINARY" obliterate "$name" >/dev/null 2>&1 || (($? == 3))
+        "$DRUNNER_BINARY" obliterate --purge "$name" >/dev/null 2>&1 || (($? == 3))
     done
-    rm -f out
+    rm -rf out "$DRUNNER_PREFIX/var/lib/drunner/undelete"
     use_version 1
 }
 
@@ -60,6 +62,11 @@ scripts_lost() {
     installed
     rm -r "$DRUNNER_PREFIX/var/lib/drunner/services/steady/releases"
     rm "$DRUNNER_PREFIX/usr/local/bin/steady"
+}
+
+obliterated() {
+    installed
+    drunner obliterate steady >/dev/null 2>&1
 }
 
 # Owners, modes, times, links, attributes: what a volume is compared by.
@@ -95,7 +102,7 @@ state() {
         cd "$DRUNNER_PREFIX" || exit 1
         find . \( -path ./run -o -path ./var/log -o -path './var/lib/drunner/i*' -o \
             -path ./etc \) -prune -o \( ! -type d -o -path './var/lib/drunner/services/*' \) \
-            -printf '%p|%y|%m|%U:%G|%l\n' | sort
+            -printf '%p|%y|%m|%U:%G|%l\n' | sed -E 's/-[0-9]{8}[0-9TZ]*\.tar/-TIME.tar/' | sort
         find . -path './var/lib/drunner/services/*' -type f ! -name service.json \
             ! -name variables.sh -print0 | sort -z | xargs -0 -r sha256sum
         find . -name variables.sh -print0 | sort -z | xargs -0 -r grep -Hv '^INSTALLTIME='
@@ -172,7 +179,7 @@ learn() { # ROW
     IFS='|' read -r OPERATION PREPARE ARGUMENTS <<<"$1"
     read -ra ARGUMENTS <<<"$ARGUMENTS"
     SERVICE=steady
-    if [[ $OPERATION == restore ]]; then SERVICE=copy; fi
+    if [[ ${ARGUMENTS[*]} == *copy* ]]; then SERVICE=copy; fi
     JOURNAL=$DRUNNER_PREFIX/var/lib/drunner/services/$SERVICE/journal
     : >"$PROXY_RULES"
     "$PREPARE"
