@@ -17,11 +17,17 @@ own_engine() { # DAEMON-JSON
     printf '%s\n' "$1" >"$OWN/daemon.json"
     cat >"$OWN/start" <<SCRIPT
 #!/bin/bash
-setsid "$dockerd" --data-root "$OWN/data" --exec-root "$OWN/exec" --pidfile "$OWN/pid" \\
-    --host "unix://$OWN/s" --config-file "$OWN/daemon.json" --bridge=none --iptables=false \\
-    --ip6tables=false --storage-driver "$driver" >>"$OWN/log" 2>&1 </dev/null 3>&- 4>&- &
+start() {
+    rm -f "$OWN/pid"
+    setsid "$dockerd" --data-root "$OWN/data" --exec-root "$OWN/exec" --pidfile "$OWN/pid" \\
+        --host "unix://$OWN/s" --config-file "$OWN/daemon.json" --bridge=none --iptables=false \\
+        --ip6tables=false --storage-driver "$driver" >>"$OWN/log" 2>&1 </dev/null 3>&- 4>&- &
+}
+start
 for ((tries = 0; tries < 600; tries++)); do
     if curl -s --unix-socket "$OWN/s" http://engine/_ping >/dev/null; then exit 0; fi
+    # Its containerd may need longer than it waits for it.
+    kill -0 \$! 2>/dev/null || start
     sleep 0.1
 done
 exit 1
@@ -29,12 +35,15 @@ SCRIPT
     cat >"$OWN/stop" <<SCRIPT
 #!/bin/bash
 pid=\$(<"$OWN/pid")
+containerd=\$(<"$OWN/exec/containerd/containerd.pid")
 kill "-\$1" "\$pid"
 for ((tries = 0; tries < 600; tries++)); do
     if [[ ! -d /proc/\$pid || \$(sed 's/.*) //' "/proc/\$pid/stat") == Z* ]]; then break; fi
     sleep 0.1
 done
-rm -f "$OWN/pid"
+# By SIGTERM it ends that one too.
+if [[ \$1 == KILL ]]; then kill -KILL "\$containerd" 2>/dev/null; fi
+rm -f "$OWN/pid" "$OWN/exec/containerd/containerd.pid"
 SCRIPT
     chmod +x "$OWN/start" "$OWN/stop"
     "$OWN/start"
