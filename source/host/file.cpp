@@ -18,6 +18,10 @@
 namespace drunner {
 namespace {
 
+constexpr std::string_view unfinished_suffix = ".new";
+constexpr std::string_view hexadecimal_digits = "0123456789abcdef";
+constexpr std::size_t id_digits = 32;
+
 std::string quoted(const std::string& path) {
     return "'" + path + "'";
 }
@@ -188,7 +192,7 @@ std::string read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, std::string_view content, mode_t mode) {
-    const std::string beside = path + "." + random_id() + ".new";
+    const std::string beside = unfinished_name(path);
     write_new_file(beside, content, mode);
     try {
         rename_file(beside, path);
@@ -199,8 +203,14 @@ void write_file(const std::string& path, std::string_view content, mode_t mode) 
 }
 
 void create_file(const std::string& path, std::string_view content, mode_t mode) {
-    write_new_file(path, content, mode);
-    sync_directory(parent_of(path));
+    const std::string beside = unfinished_name(path);
+    write_new_file(beside, content, mode);
+    try {
+        rename_new(beside, path);
+    } catch (...) {
+        unlink(beside.c_str());
+        throw;
+    }
 }
 
 bool make_directories(const std::string& path, mode_t mode) {
@@ -279,7 +289,7 @@ void exchange_files(const std::string& a, const std::string& b) {
 }
 
 void replace_symlink(const std::string& target, const std::string& link) {
-    const std::string beside = link + "." + random_id() + ".new";
+    const std::string beside = unfinished_name(link);
     if (symlink(target.c_str(), beside.c_str()) != 0) {
         throw system_error("cannot create the link " + quoted(beside), errno);
     }
@@ -325,16 +335,34 @@ unsigned long long free_space(const std::string& path) {
     return static_cast<unsigned long long>(status.f_bavail) * status.f_frsize;
 }
 
+std::string unfinished_name(const std::string& path) {
+    return path + "." + random_id() + std::string(unfinished_suffix);
+}
+
+std::vector<std::string> unfinished_entries(const std::string& directory) {
+    std::vector<std::string> names = directory_entries(directory);
+    std::erase_if(names, [](std::string_view name) {
+        constexpr std::size_t tail = 1 + id_digits + unfinished_suffix.size();
+        if (name.size() <= tail || !name.ends_with(unfinished_suffix)) {
+            return true;
+        }
+        name = name.substr(name.size() - tail);
+        return name.front() != '.' ||
+               name.substr(1, id_digits).find_first_not_of(hexadecimal_digits) !=
+                   std::string_view::npos;
+    });
+    return names;
+}
+
 std::string random_id() {
-    std::array<unsigned char, 16> bytes{};
+    std::array<unsigned char, id_digits / 2> bytes{};
     if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
         throw system_error("cannot get random bytes", errno);
     }
-    constexpr std::string_view digits = "0123456789abcdef";
     std::string id;
     for (const unsigned char byte : bytes) {
-        id += digits[byte >> 4U];
-        id += digits[byte & 15U];
+        id += hexadecimal_digits[byte >> 4U];
+        id += hexadecimal_digits[byte & 15U];
     }
     return id;
 }

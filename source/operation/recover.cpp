@@ -155,7 +155,7 @@ RecoverAllResult recover_all(Machine& machine) {
     RecoverAllResult result;
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {
-            if (read_journals(machine.paths, name).empty()) {
+            if (read_journals(machine.paths, name).empty() && !has_litter(machine.paths, name)) {
                 continue;
             }
             if (ServiceSession(machine, name).recovered()) {

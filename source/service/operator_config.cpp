@@ -138,6 +138,11 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         }
     } else if (key == "HOOKTIMEOUT") {
         config.hook_timeout = duration_of(value, line);
+    } else if (key == "ENGINETIMEOUT") {
+        config.engine_timeout = duration_of(value, line);
+        if (config.engine_timeout->count() == 0) {
+            throw line.wrong("ENGINETIMEOUT is 0, but no wait for the engine goes on for ever");
+        }
     } else if (key == "UNDELETEDAYS") {
         config.undelete_age = days_of(value, line);
     } else if (key == "BACKUPMAXAGE") {

@@ -23,6 +23,8 @@ struct OperatorConfig {
     std::vector<std::string> hook_env;                 // HOOKENV
     std::vector<std::string> recipients;               // RECIPIENTS
     std::optional<std::chrono::seconds> hook_timeout;  // HOOKTIMEOUT, 0 = none
+    // ENGINETIMEOUT: how long the engine may keep silent over any request.
+    std::optional<std::chrono::seconds> engine_timeout;
     std::chrono::hours undelete_age{31 * 24};          // UNDELETEDAYS, 0 = keep nothing
     std::chrono::seconds backup_max_age{0};            // BACKUPMAXAGE, 0 = any age
 };

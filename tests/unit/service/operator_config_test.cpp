@@ -38,6 +38,7 @@ TEST_CASE("without a file the defaults hold, below the prefix") {
     CHECK(config.backup_directory == "/nowhere/var/lib/drunner/backups");
     CHECK(config.launcher_directory == "/nowhere/usr/local/bin");
     CHECK_FALSE(config.hook_timeout);
+    CHECK_FALSE(config.engine_timeout);
     CHECK(config.undelete_age == std::chrono::hours(31 * 24));
     CHECK(config.backup_max_age.count() == 0);
 }
@@ -70,6 +71,7 @@ TEST_CASE("the settings are data, however they are quoted") {
     CHECK(config.hook_timeout == std::chrono::minutes(30));
     CHECK(loaded(scratch, "HOOKTIMEOUT=0").hook_timeout == std::chrono::seconds(0));
     CHECK(loaded(scratch, "HOOKTIMEOUT=90").hook_timeout == std::chrono::seconds(90));
+    CHECK(loaded(scratch, "ENGINETIMEOUT=5").engine_timeout == std::chrono::seconds(5));
     CHECK(loaded(scratch, "HOOKTIMEOUT=6h").hook_timeout == std::chrono::hours(6));
     CHECK(loaded(scratch, "BACKUPDIR=\"/a\\\"\\\\b\"").backup_directory == "/a\"\\b");
 }
@@ -79,7 +81,7 @@ TEST_CASE("a malformed line is refused with its file and number") {
          {"PULL", "PULL=often", "PULL=", "BACKUPDIR=relative", "BACKUPDIR=\"/x", "BACKUPDIR='/x",
           "BACKUPDIR=/a /b", "BACKUPDIR='/a'b", "LAUNCHERDIR=", "HOOKENV=1A", "HOOKENV=\"A PASS\"",
           "RECIPIENTS=ssh-rsa", "HOOKTIMEOUT=", "HOOKTIMEOUT=-1", "HOOKTIMEOUT=1w",
-          "HOOKTIMEOUT=99999999999999999999", "HOOKTIMEOUT=99999999999h", "export PULL=auto",
+          "HOOKTIMEOUT=99999999999999999999", "HOOKTIMEOUT=99999999999h", "ENGINETIMEOUT=0", "export PULL=auto",
           "if true"}) {
         CAPTURE(line);
         CHECK_FALSE(refusal(std::string("# one\n") + line + "\n").empty());
