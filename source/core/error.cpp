@@ -34,6 +34,7 @@ constexpr std::array kind_rows{
     KindRow{ErrorKind::registry_unreachable, "registry-unreachable", true},
     KindRow{ErrorKind::registry_denied, "registry-denied", false},
     KindRow{ErrorKind::script_failed, "script-failed", false},
+    KindRow{ErrorKind::unhealthy, "unhealthy", false},
     KindRow{ErrorKind::volume_missing, "volume-missing", false},
     KindRow{ErrorKind::volume_foreign, "volume-foreign", false},
     KindRow{ErrorKind::in_use, "in-use", true},

@@ -28,6 +28,7 @@ enum class ErrorKind {
     registry_unreachable,  // no usable answer from the registry
     registry_denied,       // the registry wants other credentials
     script_failed,         // a hook or command of the service failed
+    unhealthy,             // a container of the service does not stay up or become healthy
     volume_missing,        // a recorded volume is gone
     volume_foreign,        // a volume belongs to another service or installation
     in_use,                // somebody else's container uses what must be idle

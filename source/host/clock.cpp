@@ -21,6 +21,13 @@ TimePoint SystemClock::now() {
     return std::chrono::system_clock::now();
 }
 
+void SystemClock::wait(std::chrono::milliseconds duration) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(duration);
+    const auto rest = std::chrono::duration_cast<std::chrono::nanoseconds>(duration - seconds);
+    const timespec time{seconds.count(), rest.count()};
+    nanosleep(&time, nullptr);
+}
+
 std::string iso8601(TimePoint time) {
     const time_t seconds = std::chrono::system_clock::to_time_t(time);
     tm parts{};

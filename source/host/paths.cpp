@@ -46,6 +46,12 @@ std::string Paths::release(const ServiceName& name, int number) const {
 std::string Paths::release_scripts(const ServiceName& name, int number) const {
     return release(name, number) + "/drunner";
 }
+std::string Paths::kept_data(const ServiceName& name, int number) const {
+    return release(name, number) + "/data";
+}
+std::string Paths::snapshot(const ServiceName& name, const std::string& operation) const {
+    return service(name) + "/snapshot-" + operation;
+}
 std::string Paths::temp(const ServiceName& name) const {
     return service(name) + "/temp";
 }

@@ -15,6 +15,8 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/drunner          symbolic link -> releases/N/drunner, the current
 //   P/var/lib/drunner/services/S/imagename.sh     symbolic link -> drunner/../imagename.sh
 //   P/var/lib/drunner/services/S/releases/N/      one release: drunner/ and imagename.sh
+//   P/var/lib/drunner/services/S/releases/N/data/ the data that release N was left with
+//   P/var/lib/drunner/services/S/snapshot-ID/     the data before the operation ID
 //   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
 //   P/var/lib/drunner/images/                     what was read out of images, a cache
@@ -43,6 +45,8 @@ class Paths {
     std::string releases(const ServiceName& name) const;
     std::string release(const ServiceName& name, int number) const;
     std::string release_scripts(const ServiceName& name, int number) const;
+    std::string kept_data(const ServiceName& name, int number) const;
+    std::string snapshot(const ServiceName& name, const std::string& operation) const;
     std::string temp(const ServiceName& name) const;
     std::string journal(const ServiceName& name) const;
     std::string images() const;

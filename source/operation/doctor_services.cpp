@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/data_snapshot.hpp"
 #include "operation/doctor_checks.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -251,7 +253,7 @@ void check_temporaries(const Examination& examination, const Tell& tell) {
             const bool is_temporary = is_made_by_operation(entry, "temp-", "") ||
                                       is_made_by_operation(entry, "backup-", "") ||
                                       is_made_by_operation(entry, "restore-", "") ||
-                                      is_made_by_operation(entry, "snapshot-", ".tar.zst") ||
+                                      is_made_by_operation(entry, "snapshot-", "") ||
                                       is_made_by_operation(entry, "service.json.", ".new");
             // What service.json names is kept for a purpose.
             const auto is_unnamed = [entry](const Manifest& one) {
@@ -269,8 +271,23 @@ void check_temporaries(const Examination& examination, const Tell& tell) {
     }
 }
 
+// The directories beside volumes that hold what a release was left with, for `rollback --data`.
+std::set<std::string> kept_directories(const Paths& paths, const Manifest& manifest) {
+    std::set<std::string> directories;
+    for (const Release& release : manifest.releases) {
+        if (const auto kept = read_kept_data(paths.kept_data(manifest.name, release.number))) {
+            for (const KeptVolume& volume : kept->volumes) {
+                directories.insert(volume.directory);
+            }
+        }
+    }
+    return directories;
+}
+
 void check_staging(const Examination& examination, const Tell& tell) {
+    const Paths& paths = examination.machine.paths;
     for (const Manifest* manifest : settled_here(examination)) {
+        const std::set<std::string> kept = kept_directories(paths, *manifest);
         for (const Volume& volume : examination.volumes) {
             const bool recorded =
                 std::any_of(manifest->volumes.begin(), manifest->volumes.end(),
@@ -280,10 +297,10 @@ void check_staging(const Examination& examination, const Tell& tell) {
             }
             const std::string beside = parent_of(volume.mountpoint);
             for (const std::string& entry : entries_of(beside)) {
-                if (!is_made_by_operation(entry, "drunner-", "")) {
+                const std::string path = beside + "/" + entry;
+                if (!is_made_by_operation(entry, "drunner-", "") || kept.contains(path)) {
                     continue;
                 }
-                const std::string path = beside + "/" + entry;
                 tell({manifest->name.text(),
                       "'" + path + "' is left over",
                       {},
@@ -291,7 +308,10 @@ void check_staging(const Examination& examination, const Tell& tell) {
                        volume = volume.name] {
                           const ServiceSession session(machine, name);
                           VolumeAccess(machine).directory(volume);
-                          remove_tree(path);
+                          const auto now = Catalog(machine.paths).find(name);
+                          if (now && !kept_directories(machine.paths, *now).contains(path)) {
+                              remove_tree(path);
+                          }
                       }});
             }
         }

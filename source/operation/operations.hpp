@@ -78,6 +78,19 @@ std::string hold_words(const Hold& hold);
 // ISO 8601, empty for a hold without end.
 std::string hold_end(const Hold& hold);
 
+struct RollbackRequest {
+    bool data = false;  // with the data that the release was left with
+};
+struct RollbackResult {
+    Outcome outcome = Outcome::changed;  // unchanged: there is no release to go back to
+    Manifest manifest;
+    std::vector<std::string> changes;  // what differs, in words
+};
+// Back to the release before the last update, in a transaction of the update's shape. The two
+// releases change places, so a second rollback goes forward again. Error(archive_refused), before
+// anything is changed, where the data is not kept.
+RollbackResult rollback(Machine& machine, const ServiceName& name, const RollbackRequest& request);
+
 struct RemovalResult {
     Outcome outcome = Outcome::changed;
     std::vector<std::string> volumes;  // kept by uninstall, removed by obliterate
@@ -222,8 +235,8 @@ int run_service_command(Machine& machine, const ServiceName& name,
 std::vector<Finding> check_image(Machine& machine, const ImageReference& reference);
 
 // Removes what nothing uses any more: scratch containers and probes of operations that are over,
-// scratch services of drills, pins and releases that no manifest names, final backups whose time is
-// over. Says what.
+// scratch services of drills, pins and releases that no manifest names, the data kept for
+// `rollback --data`, final backups whose time is over. Says what.
 struct CleanResult {
     Outcome outcome = Outcome::unchanged;
     std::vector<std::string> removed;

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/data_snapshot.hpp"
 #include "operation/drill.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/journal.hpp"
@@ -111,6 +112,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     manifest.previous = 0;
     adopt_settings(manifest);
 
+    const SnapshotPlan plan = plan_snapshot(machine, existing);
     transact(machine, name, "recover", [&](Transaction& transaction) {
         transaction.perform(remember_containers(machine, name));
         if (exists(machine.paths.servicerunner(name))) {
@@ -122,7 +124,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         // The `install` hook below makes them anew; where `uninstall` is lost or failed they would
         // be in its way.
         remove_containers(machine, name);
-        protect_data(machine, transaction, name, existing);
+        protect_data(machine, transaction, name, plan, 0);
         renew_temp_directory(machine, transaction, name);
         transaction.perform(write_release(machine, manifest, release, inspected.files));
         transaction.perform(pin_image(machine, name, release));
@@ -145,6 +147,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         transaction.after_commit(settling_keep());
         for (const int old : old_numbers) {
             transaction.after_commit(removing_pin(old));
+            transaction.after_commit(removing_data(machine.paths.kept_data(name, old)));
             transaction.after_commit(removing_path(machine.paths.release(name, old)));
         }
     });

@@ -60,16 +60,6 @@ Step pause_service(Machine& machine, const ServiceName& service, const std::stri
 // Exchanges the content of the volumes with the directories beside them (volume name -> directory,
 // on the volume's file system). The directories then hold the old content.
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside);
-// Writes the volumes' data to `file`, while what runs on them is paused; undone by putting that
-// data back.
-Step snapshot_volumes(Machine& machine, const ServiceName& service,
-                      const std::vector<ManagedVolume>& volumes, const std::string& file);
-// Whether the data of all these volumes can be read and put back here; says why not.
-bool can_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes);
-// Performs the snapshot into a file of the service that goes after the commit; nothing where there
-// is nothing to take, and a warning where it cannot be taken.
-void protect_data(Machine& machine, Transaction& transaction, const ServiceName& service,
-                  const std::vector<ManagedVolume>& volumes);
 // Performs `perform`; undone by removing the path (a tree of drunner's own).
 Step make_path(std::string path, std::function<void()> perform);
 
@@ -82,6 +72,12 @@ void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep
 
 // Work after the commit.
 Finish removing_path(const std::string& path);
+// Makes the data in the directory of a snapshot (data_snapshot.hpp) the data that the release was
+// left with, in place of older data of it; `used` is the release whose kept data is back in the
+// volumes, and kept no more, 0 where there is none.
+Finish keeping_data(int release, const std::string& snapshot, int used = 0);
+// Removes kept data, or a snapshot, where it is there.
+Finish removing_data(const std::string& directory);
 Finish removing_pin(int release);
 // drunner-keep-S for the current release, and a second one for the previous one's image.
 Finish settling_keep();

@@ -104,6 +104,45 @@ std::chrono::hours days_of(const std::string& value, const Line& line) {
     return std::chrono::hours(24 * days);
 }
 
+// "1000", "500M", "2G", "2GiB": powers of 1024.
+std::uint64_t size_of(const std::string& value, const Line& line) {
+    std::uint64_t number = 0;
+    const char* end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+    constexpr std::string_view units = "KMGT";
+    unsigned shift = 0;
+    if (!unit.empty() && units.find(unit.front()) != std::string_view::npos) {
+        shift = 10U * (static_cast<unsigned>(units.find(unit.front())) + 1);
+        unit.remove_prefix(1);
+        if (unit == "iB" || unit == "B") {
+            unit = {};
+        }
+    }
+    if (error != std::errc() || !unit.empty() || (number << shift) >> shift != number) {
+        throw line.wrong("'" + printable(value) +
+                         "' is no size: a number with K, M, G or T behind it, or of bytes");
+    }
+    return number << shift;
+}
+
+SnapshotPolicy snapshot_policy_of(const std::string& value, const Line& line) {
+    struct Row {
+        std::string_view word;
+        SnapshotPolicy policy;
+    };
+    constexpr std::array rows{Row{"auto", SnapshotPolicy::automatic},
+                              Row{"reflink", SnapshotPolicy::reflink},
+                              Row{"copy", SnapshotPolicy::copy}, Row{"off", SnapshotPolicy::off}};
+    const auto found =
+        std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.word == value; });
+    if (found == rows.end()) {
+        throw line.wrong("SNAPSHOT is '" + printable(value) +
+                         "', where auto, reflink, copy or off is meant");
+    }
+    return found->policy;
+}
+
 void take(OperatorConfig& config, const std::string& key, const std::string& value,
           const Line& line) {
     if (key == "PULL") {
@@ -147,6 +186,12 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         config.undelete_age = days_of(value, line);
     } else if (key == "BACKUPMAXAGE") {
         config.backup_max_age = duration_of(value, line);
+    } else if (key == "HEALTHUPTIME") {
+        config.health_uptime = duration_of(value, line);
+    } else if (key == "SNAPSHOT") {
+        config.snapshot = snapshot_policy_of(value, line);
+    } else if (key == "SNAPSHOTLIMIT") {
+        config.snapshot_limit = size_of(value, line);
     }
 }
 

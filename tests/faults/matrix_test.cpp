@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include <optional>
 #include <set>
 
 #include "core/error.hpp"
+#include "fakes/reflink_disk.hpp"
 #include "fakes/world.hpp"
 #include "host/file.hpp"
 #include "operation/doctor.hpp"
@@ -100,6 +102,21 @@ void updated_once(World& world) {
     world.build(3);
 }
 
+// The data that each release was left with is kept.
+void updated_and_used(World& world) {
+    outdated(world);
+    Machine machine = world.machine();
+    update(machine, app, {});
+    world.write_data("drunner-app-data", "mine", "new data\n");
+    world.write_data("drunner-app-extra", "later", "later data\n");
+}
+
+void rolled_back_with_data(World& world) {
+    updated_and_used(world);
+    Machine machine = world.machine();
+    rollback(machine, app, {true});
+}
+
 void backed_up(World& world) {
     installed(world);
     Machine machine = world.machine();
@@ -156,6 +173,12 @@ void run_update(World&, Machine& machine) {
 }
 void run_configure(World&, Machine& machine) {
     configure(machine, app, {{{"PORT", "8080"}}, {}});
+}
+void run_rollback(World&, Machine& machine) {
+    rollback(machine, app, {false});
+}
+void run_rollback_with_data(World&, Machine& machine) {
+    rollback(machine, app, {true});
 }
 void run_uninstall(World&, Machine& machine) {
     uninstall(machine, app);
@@ -229,6 +252,9 @@ const std::vector<Operation> operations{
     {"undelete", obliterated, run_undelete},
     {"hold", installed, run_hold},
     {"obliterate of volumes", uninstalled, run_obliterate},
+    {"rollback", updated_and_used, run_rollback},
+    {"rollback with data", updated_and_used, run_rollback_with_data},
+    {"rollback with data, forward again", rolled_back_with_data, run_rollback_with_data},
     {"configure", installed, run_configure},
     {"update of settings", reconfigured, run_update},
 };
@@ -272,11 +298,10 @@ void check_old_or_new(World& world, const Expected& expected) {
     }
 }
 
-}  // namespace
-
-TEST_CASE("every step of every operation, failed and killed, leaves the old state or the new") {
+// Fails and kills every step, and demands the old state or the new one.
+void break_every_step(const std::vector<Operation>& tried) {
     std::size_t cases = 0;
-    for (const Operation& operation : operations) {
+    for (const Operation& operation : tried) {
         const Expected expected = without_faults(operation);
         REQUIRE(expected.before != expected.after);
         std::set<std::string> covered;
@@ -320,6 +345,30 @@ TEST_CASE("every step of every operation, failed and killed, leaves the old stat
         CHECK(covered == std::set<std::string>(expected.steps.begin(), expected.steps.end()));
     }
     MESSAGE(cases << " cases");
+}
+
+}  // namespace
+
+TEST_CASE("every step of every operation, failed and killed, leaves the old state or the new") {
+    break_every_step(operations);
+}
+
+TEST_CASE("the same of what protects data, where the file system clones files") {
+    const ReflinkDisk disk;
+    if (disk.path().empty()) {
+        MESSAGE("no XFS can be mounted here: snapshots by clones are not tested");
+        return;
+    }
+    const char* const before = getenv("TMPDIR");
+    setenv("TMPDIR", disk.path().c_str(), 1);
+    std::vector<Operation> protecting;
+    std::copy_if(operations.begin(), operations.end(), std::back_inserter(protecting),
+                 [](const Operation& operation) {
+                     return operation.name == "update" || operation.name == "recover" ||
+                            operation.name.starts_with("rollback");
+                 });
+    break_every_step(protecting);
+    before == nullptr ? unsetenv("TMPDIR") : setenv("TMPDIR", before, 1);
 }
 
 TEST_CASE("every engine call of every operation, failed before and after its effect") {

@@ -113,7 +113,7 @@ witnesses() {
     plant "mkdir -m 700 $services/four/temp-$ID"
     plant "mkdir -m 700 $services/four/backup-$ID"
     plant "mkdir -m 700 $services/four/restore-$ID"
-    plant "install -m 600 /dev/null $services/four/snapshot-$ID.tar.zst"
+    plant "install -d -m 700 $services/four/snapshot-$ID"
     plant "install -m 600 /dev/null $services/four/service.json.$ID.new"
     plant "mkdir $beside/drunner-$ID; echo half >$beside/drunner-$ID/key"
     plant "chmod 644 $services/four/service.json"

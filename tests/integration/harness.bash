@@ -18,11 +18,16 @@ setup() {
     PATH=$BATS_TEST_TMPDIR/bin:$DRUNNER_PREFIX/usr/local/bin:$PATH
     # dtest, the witness, writes its calls down and fails where it is told to.
     mkdir -p "$DRUNNER_PREFIX/etc/drunner"
-    printf 'HOOKENV="DTEST_CALLS DTEST_FAIL"\n' >"$DRUNNER_PREFIX/etc/drunner/config.sh"
+    configure HEALTHUPTIME=0
     export DTEST_CALLS=$BATS_TEST_TMPDIR/calls DTEST_FAIL=
     ENGINE=$DOCKER_HOST
     TAGS_BEFORE=$(tags)
     cd "$BATS_TEST_TMPDIR/work" || return 1
+}
+
+# The operator's settings, beside those that every test needs.
+configure() { # KEY=VALUE...
+    printf '%s\n' 'HOOKENV="DTEST_CALLS DTEST_FAIL"' "$@" >"$DRUNNER_PREFIX/etc/drunner/config.sh"
 }
 
 teardown() {

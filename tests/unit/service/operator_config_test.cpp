@@ -38,6 +38,9 @@ TEST_CASE("without a file the defaults hold, below the prefix") {
     CHECK(config.backup_directory == "/nowhere/var/lib/drunner/backups");
     CHECK(config.launcher_directory == "/nowhere/usr/local/bin");
     CHECK_FALSE(config.hook_timeout);
+    CHECK(config.snapshot == SnapshotPolicy::automatic);
+    CHECK(config.snapshot_limit == 2ULL << 30U);
+    CHECK(config.health_uptime == std::chrono::seconds(10));
     CHECK_FALSE(config.engine_timeout);
     CHECK(config.undelete_age == std::chrono::hours(31 * 24));
     CHECK(config.backup_max_age.count() == 0);
@@ -73,16 +76,49 @@ TEST_CASE("the settings are data, however they are quoted") {
     CHECK(loaded(scratch, "HOOKTIMEOUT=90").hook_timeout == std::chrono::seconds(90));
     CHECK(loaded(scratch, "ENGINETIMEOUT=5").engine_timeout == std::chrono::seconds(5));
     CHECK(loaded(scratch, "HOOKTIMEOUT=6h").hook_timeout == std::chrono::hours(6));
+    CHECK(loaded(scratch, "HEALTHUPTIME=1m").health_uptime == std::chrono::minutes(1));
+    CHECK(loaded(scratch, "SNAPSHOT=off").snapshot == SnapshotPolicy::off);
+    CHECK(loaded(scratch, "SNAPSHOT=copy").snapshot == SnapshotPolicy::copy);
+    CHECK(loaded(scratch, "SNAPSHOT=reflink").snapshot == SnapshotPolicy::reflink);
+    CHECK(loaded(scratch, "SNAPSHOT=auto").snapshot == SnapshotPolicy::automatic);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=0").snapshot_limit == 0);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=500").snapshot_limit == 500);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=3K").snapshot_limit == 3 * 1024);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=3MiB").snapshot_limit == 3 * 1024 * 1024);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=1TB").snapshot_limit == 1ULL << 40U);
     CHECK(loaded(scratch, "BACKUPDIR=\"/a\\\"\\\\b\"").backup_directory == "/a\"\\b");
 }
 
 TEST_CASE("a malformed line is refused with its file and number") {
-    for (const char* line :
-         {"PULL", "PULL=often", "PULL=", "BACKUPDIR=relative", "BACKUPDIR=\"/x", "BACKUPDIR='/x",
-          "BACKUPDIR=/a /b", "BACKUPDIR='/a'b", "LAUNCHERDIR=", "HOOKENV=1A", "HOOKENV=\"A PASS\"",
-          "RECIPIENTS=ssh-rsa", "HOOKTIMEOUT=", "HOOKTIMEOUT=-1", "HOOKTIMEOUT=1w",
-          "HOOKTIMEOUT=99999999999999999999", "HOOKTIMEOUT=99999999999h", "ENGINETIMEOUT=0", "export PULL=auto",
-          "if true"}) {
+    for (const char* line : {"PULL",
+                             "PULL=often",
+                             "PULL=",
+                             "BACKUPDIR=relative",
+                             "BACKUPDIR=\"/x",
+                             "BACKUPDIR='/x",
+                             "BACKUPDIR=/a /b",
+                             "BACKUPDIR='/a'b",
+                             "LAUNCHERDIR=",
+                             "HOOKENV=1A",
+                             "HOOKENV=\"A PASS\"",
+                             "RECIPIENTS=ssh-rsa",
+                             "HOOKTIMEOUT=",
+                             "HOOKTIMEOUT=-1",
+                             "HOOKTIMEOUT=1w",
+                             "HOOKTIMEOUT=99999999999999999999",
+                             "HOOKTIMEOUT=99999999999h",
+                             "ENGINETIMEOUT=0",
+                             "HEALTHUPTIME=x",
+                             "SNAPSHOT=on",
+                             "SNAPSHOT=",
+                             "SNAPSHOTLIMIT=",
+                             "SNAPSHOTLIMIT=-1",
+                             "SNAPSHOTLIMIT=2X",
+                             "SNAPSHOTLIMIT=2Gb",
+                             "SNAPSHOTLIMIT=99999999999T",
+                             "SNAPSHOTLIMIT=99999999999999999999",
+                             "export PULL=auto",
+                             "if true"}) {
         CAPTURE(line);
         CHECK_FALSE(refusal(std::string("# one\n") + line + "\n").empty());
     }
