@@ -11,10 +11,9 @@ namespace {
 // Options of `docker run`, `create` and `exec` that stand alone (docker run's reference); every
 // other long option takes a value.
 constexpr std::array<std::string_view, 14> flags{
-    "detach",      "interactive", "tty",         "rm",
-    "privileged",  "init",        "read-only",   "publish-all",
-    "sig-proxy",   "quiet",       "no-healthcheck", "oom-kill-disable",
-    "force",       "volumes"};
+    "detach",         "interactive",      "tty",         "rm",        "privileged",
+    "init",           "read-only",        "publish-all", "sig-proxy", "quiet",
+    "no-healthcheck", "oom-kill-disable", "force",       "volumes"};
 constexpr std::string_view short_with_value = "vuepwlhmca";
 
 bool is_flag(std::string_view name) {
@@ -106,8 +105,8 @@ std::optional<DockerCall> docker_call(const ShellCommand& command) {
                at < words.size()) {
         call.verb += " " + words[at++]->value;
     }
-    const bool words_end_options = call.verb == "run" || call.verb == "create" ||
-                                   call.verb == "exec";
+    const bool words_end_options =
+        call.verb == "run" || call.verb == "create" || call.verb == "exec";
     for (; at < words.size(); ++at) {
         const ShellWord& word = *words[at];
         const bool option = word.value.size() > 1 && word.value.front() == '-';

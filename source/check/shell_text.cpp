@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 namespace drunner {
@@ -204,7 +205,8 @@ class Reader {
             const std::size_t count = result_.commands.size();
             one_command(condition, takes_pipe);
             const ShellCommand::Link link = read_link();
-            if (result_.commands.size() > count) {
+            // What follows a group follows its last command; the end of a group says nothing new.
+            if (result_.commands.size() > count && link != ShellCommand::Link::end) {
                 result_.commands.back().link = link;
             }
             takes_pipe = link == ShellCommand::Link::pipe;
@@ -744,6 +746,10 @@ const ShellFunction* ShellText::find_function(std::string_view name) const {
 std::vector<const ShellCommand*> ShellText::reached_from(ShellRange range) const {
     std::vector<const ShellCommand*> result;
     std::vector<bool> seen(commands.size());
+    std::map<std::string_view, const ShellFunction*> by_name;
+    for (const ShellFunction& one : functions) {
+        by_name.emplace(one.name, &one);
+    }
     std::vector<ShellRange> open{range};
     while (!open.empty()) {
         const ShellRange next = open.back();
@@ -754,8 +760,8 @@ std::vector<const ShellCommand*> ShellText::reached_from(ShellRange range) const
             }
             seen[at] = true;
             result.push_back(&commands[at]);
-            if (const ShellFunction* called = find_function(commands[at].name())) {
-                open.push_back(called->body);
+            if (const auto called = by_name.find(commands[at].name()); called != by_name.end()) {
+                open.push_back(called->second->body);
             }
         }
     }

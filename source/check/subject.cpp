@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "core/text.hpp"
 
 namespace drunner {
 namespace {
-
-// A script that is larger is not taken apart; a rule says so.
-constexpr std::size_t largest_script = 1U << 20U;
 
 bool is_shell(std::string_view program) {
     constexpr std::array<std::string_view, 5> shells{"bash", "sh", "dash", "ksh", "ash"};
@@ -17,28 +15,29 @@ bool is_shell(std::string_view program) {
     return std::find(shells.begin(), shells.end(), name) != shells.end();
 }
 
-// The first argument under any of the names that scripts give it.
-bool is_first_argument(const ShellText& text, const ShellWord& word) {
-    if (word.mentions("1")) {
-        return true;
+// The names under which a script knows its first argument: "1" and what that is assigned to.
+std::set<std::string> names_of_first_argument(const ShellText& text) {
+    std::set<std::string> names{"1"};
+    for (const ShellAssignment& one : text.assignments()) {
+        if (one.words.size() == 1 && one.words[0].mentions("1")) {
+            names.insert(one.name);
+        }
     }
-    const std::vector<ShellAssignment> assignments = text.assignments();
+    return names;
+}
+
+bool expands_any(const ShellWord& word, const std::set<std::string>& names) {
     return std::any_of(word.expansions.begin(), word.expansions.end(),
-                       [&](const ShellExpansion& one) {
-                           return std::any_of(assignments.begin(), assignments.end(),
-                                              [&](const ShellAssignment& assignment) {
-                                                  return assignment.name == one.name &&
-                                                         assignment.words.size() == 1 &&
-                                                         assignment.words[0].mentions("1");
-                                              });
-                       });
+                       [&](const ShellExpansion& one) { return names.contains(one.name); });
 }
 
 // `"$@"`, `"$1"` or `"$COMMAND" "$@"` as a command: the argument is the function's name.
 bool calls_its_argument(const ShellText& text) {
+    std::set<std::string> names = names_of_first_argument(text);
+    names.insert("@");
     return std::any_of(text.commands.begin(), text.commands.end(), [&](const ShellCommand& one) {
         return one.function.empty() && !one.words.empty() && !one.words[0].literal() &&
-               (one.words[0].mentions("@") || is_first_argument(text, one.words[0]));
+               expands_any(one.words[0], names);
     });
 }
 
@@ -106,9 +105,8 @@ const ImageFile* Subject::find_file(std::string_view name) const {
 }
 
 const Script* Subject::runner() const {
-    const auto found = std::find_if(scripts_.begin(), scripts_.end(), [](const Script& one) {
-        return one.name == "servicerunner";
-    });
+    const auto found = std::find_if(scripts_.begin(), scripts_.end(),
+                                    [](const Script& one) { return one.name == "servicerunner"; });
     return found == scripts_.end() ? nullptr : &*found;
 }
 
@@ -166,9 +164,10 @@ std::vector<Found> Subject::in_docker_calls(const DockerLook& look) const {
 }
 
 std::vector<const ShellCase*> dispatches(const ShellText& runner) {
+    const std::set<std::string> names = names_of_first_argument(runner);
     std::vector<const ShellCase*> result;
     for (const ShellCase& one : runner.cases) {
-        if (is_first_argument(runner, one.subject)) {
+        if (expands_any(one.subject, names)) {
             result.push_back(&one);
         }
     }

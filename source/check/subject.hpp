@@ -12,6 +12,9 @@
 
 namespace drunner {
 
+// A larger script is not taken apart; a rule says so.
+inline constexpr std::size_t largest_script = 256U << 10U;
+
 // One shell script of /drunner.
 struct Script {
     std::string name;  // below /drunner
