@@ -35,6 +35,7 @@ std::string environment(const char* name) {
 
 // The path that the kernel was asked to execute: of a launcher that is the link, not the binary.
 std::string invoked_path() {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): how getauxval hands a pointer out
     const auto* path = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
     return path == nullptr ? std::string() : std::filesystem::absolute(path).string();
 }
@@ -70,7 +71,7 @@ class RealMachine {
         const std::string binary = std::filesystem::read_symlink("/proc/self/exe").string();
         scripts_ = std::make_unique<BashRunner>(BashRunnerSettings{
             prefix, parent_of(binary), config.launcher_directory, config.hook_env});
-        machine_.reset(new Machine{
+        machine_ = std::make_unique<Machine>(Machine{
             *engine_, *registry_, *scripts_, clock_, progress_, paths_, std::move(config), socket,
             drunner_version(), binary, environment("PATH"), command_line,
             std::chrono::seconds(number_option(arguments, "wait", 0, longest_wait_seconds, 0)),

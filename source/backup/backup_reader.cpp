@@ -212,7 +212,7 @@ class Placement {
             damaged(fmt::format("'{}' links out of its volume", printable(entry.path)));
         }
         check_length(entry.target);
-        const std::string below = entry.target.substr(root.size());
+        std::string below = entry.target.substr(root.size());
         for (const std::string& part : split(below, '/')) {
             check_name(part, entry.path);
         }

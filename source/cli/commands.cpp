@@ -24,7 +24,7 @@ std::span<const Command> commands() {
         recover_command, backup_command,     restore_command,    verify_command,
         show_command,    list_command,       status_command,     inspect_command,
         enter_command,   servicecmd_command, checkimage_command, clean_command,
-        help_command,    completion_command,
+        help_command,    completion_command, configure_command,  settings_command,
     };
     return table;
 }

@@ -17,6 +17,8 @@ std::span<const OptionRow> global_options();
 // One in each file of commands/.
 extern const Command install_command;
 extern const Command update_command;
+extern const Command configure_command;
+extern const Command settings_command;
 extern const Command uninstall_command;
 extern const Command obliterate_command;
 extern const Command recover_command;

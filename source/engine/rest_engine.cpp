@@ -25,7 +25,7 @@ using std::chrono::milliseconds;
 struct ApiVersion {
     int major = 0;
     int minor = 0;
-    auto operator<=>(const ApiVersion&) const = default;
+    auto operator<=>(const ApiVersion&) const = default;  // NOLINT(modernize-use-nullptr)
     std::string text() const { return std::to_string(major) + "." + std::to_string(minor); }
 };
 

@@ -72,7 +72,7 @@ void write_all(int fd, Bytes bytes) {
 // DIR of backupstart: open to the container's user, inside a directory that only root enters.
 std::string make_hook_directory(const std::string& outer) {
     make_directories(outer, 0700);
-    const std::string inner = outer + "/files";
+    std::string inner = outer + "/files";
     make_directories(inner, 0777);
     return inner;
 }

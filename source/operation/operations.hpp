@@ -23,8 +23,9 @@ namespace drunner {
 
 struct InstallRequest {
     ImageReference image;
-    std::optional<ServiceName> name;  // default: the last part of the reference
-    std::optional<PullPolicy> pull;   // kept for this service
+    std::optional<ServiceName> name;                   // default: the last part of the reference
+    std::optional<PullPolicy> pull;                    // kept for this service
+    std::map<std::string, std::string> settings = {};  // checked against what the image declares
 };
 struct InstallResult {
     Outcome outcome = Outcome::changed;

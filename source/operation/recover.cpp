@@ -10,6 +10,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "service/launcher.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -107,6 +108,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     manifest.releases = {release};
     manifest.current = number;
     manifest.previous = 0;
+    adopt_settings(manifest);
 
     transact(machine, name, "recover", [&](Transaction& transaction) {
         transaction.perform(remember_containers(machine, name));

@@ -10,6 +10,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -112,6 +113,7 @@ RestoreReport restore(Machine& machine, const RestoreRequest& request) {
     InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
     require_new_volumes(plan);
     plan.manifest.settings = header.settings;
+    adopt_settings(plan.manifest);
     const std::map<std::string, std::string> matched =
         match_volumes(machine, header, plan.manifest, request.partial);
 

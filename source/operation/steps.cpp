@@ -244,6 +244,14 @@ void undo_write_manifest(const UndoContext& context, const json& parameters) {
     }
 }
 
+void undo_write_variables(const UndoContext&, const json& parameters) {
+    const std::string path = parameters.at("path");
+    const std::string before = parameters.at("before");
+    if (read_file(path) != before) {
+        write_file(path, before);
+    }
+}
+
 void undo_make_launcher(const UndoContext& context, const json& parameters) {
     const std::string link = parameters.at("link");
     if (read_symlink(link) == context.machine.drunner_binary) {
@@ -421,6 +429,7 @@ constexpr std::array step_rows{
     StepRow{"make-keep-container", undo_make_keep_container},
     StepRow{"link-release", undo_link_release},
     StepRow{"write-manifest", undo_write_manifest},
+    StepRow{"write-variables", undo_write_variables},
     StepRow{"make-launcher", undo_make_launcher},
     StepRow{"remember-containers", undo_remember_containers},
     StepRow{"run-hook", undo_run_hook},
@@ -573,6 +582,17 @@ Step write_manifest(Machine& machine, const Manifest& manifest) {
     json before = exists(path) ? json(read_file(path)) : json();
     return {"write-manifest", json{{"before", std::move(before)}}.dump(),
             [&] { Catalog(machine.paths).save(manifest); }};
+}
+
+Step write_variables(Machine& machine, const Manifest& manifest) {
+    const std::string path =
+        machine.paths.release_scripts(manifest.name, manifest.current) + "/variables.sh";
+    return {"write-variables", json{{"path", path}, {"before", read_file(path)}}.dump(),
+            [&machine, &manifest, path] {
+                write_file(path,
+                           variables_sh({manifest, manifest.release(), default_route_address(),
+                                         machine.paths.temp(manifest.name)}));
+            }};
 }
 
 Step make_launcher(Machine& machine, const std::string& link) {

@@ -34,6 +34,8 @@ Step make_keep_container(Machine& machine, const Manifest& manifest, const std::
 // Points services/S/drunner (and with it imagename.sh) at the release: the switch.
 Step link_release(Machine& machine, const ServiceName& service, int number);
 Step write_manifest(Machine& machine, const Manifest& manifest);
+// Writes the current release's variables.sh anew.
+Step write_variables(Machine& machine, const Manifest& manifest);
 Step make_launcher(Machine& machine, const std::string& link);
 // Performs nothing: its undo brings the containers of the service back as they are now. To be
 // performed before anything that may touch them.

@@ -10,6 +10,7 @@
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -66,6 +67,12 @@ std::vector<std::string> differences(const Release& before, const Release& after
     }
     if (!same_extra_images(before.extra_images, after.extra_images)) {
         changes.emplace_back("extra images");
+    }
+    for (const auto& [name, value] : after.settings) {
+        const auto old = before.settings.find(name);
+        if (old != before.settings.end() && old->second != value) {
+            changes.push_back("setting '" + name + "' changed");
+        }
     }
     for (const auto& [path, hash] : after.script_hashes) {
         const auto old = before.script_hashes.find(path);
@@ -127,7 +134,9 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         manifest.pull = word;
         catalog.save(manifest);
     }
-    if (!moved && !new_reference) {
+    const bool reconfigured =
+        effective_settings(current.config, manifest.settings) != current.settings;
+    if (!moved && !new_reference && !reconfigured) {
         return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}};
     }
 
@@ -155,6 +164,8 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     next.previous = manifest.current;
     next.current = release.number;
     next.releases.push_back(release);
+    adopt_settings(next);
+    release = next.release();
     const std::vector<int> dropped = drop_older_releases(next);
     std::vector<std::string> volume_names;
     for (const ManagedVolume& volume : manifest.volumes) {

@@ -164,7 +164,8 @@ Json release_to_json(const Release& release) {
                 {"installed_at", release.installed_at},
                 {"config", config_to_json(release.config)},
                 {"extra_images", std::move(extra_images)},
-                {"script_hashes", release.script_hashes}};
+                {"script_hashes", release.script_hashes},
+                {"settings", release.settings}};
 }
 
 Release release_from_json(const Json& json, const std::string& place) {
@@ -187,6 +188,7 @@ Release release_from_json(const Json& json, const std::string& place) {
             return extra;
         });
     release.script_hashes = fields.text_map("script_hashes");
+    release.settings = fields.text_map("settings");
     fields.finish();
     return release;
 }

@@ -33,6 +33,7 @@ struct Release {
     ServiceConfig config;
     std::vector<ExtraImage> extra_images;
     std::map<std::string, std::string> script_hashes;  // path below /drunner -> SHA-256
+    std::map<std::string, std::string> settings;       // what its hooks saw
 
     bool operator==(const Release&) const = default;
 };

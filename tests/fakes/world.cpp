@@ -164,8 +164,8 @@ FakeImage World::image(int version) const {
     image.files = {
         {"/drunner", fake_directory(0, 0)},
         {"/drunner/servicecfg.sh",
-         {version == 1 ? "VOLUMES=(/data /extra)\nEXTRACONTAINERS=()\n"
-                       : "VOLUMES=(/data /extra /new)\nEXTRACONTAINERS=()\n"}},
+         {std::string(version == 1 ? "VOLUMES=(/data /extra)\n" : "VOLUMES=(/data /extra /new)\n") +
+          "EXTRACONTAINERS=()\nSETTINGS=('PORT||80|where it listens|port')\n"}},
         {"/drunner/servicerunner", {"#!/bin/bash\n# version " + number + "\n"}},
         {"/data", fake_directory(22022, 22022)},
         {"/data/seed", {"from the image, version " + number + "\n", 0640, 22022, 22022}},

@@ -9,6 +9,7 @@
 #include "host/file.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
+#include "operation/settings.hpp"
 
 namespace drunner::test {
 namespace {
@@ -104,6 +105,12 @@ void backed_up(World& world) {
     backup(machine, app, {world.backup_file(), -1, {}, 1});
 }
 
+void reconfigured(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
+}
+
 void scripts_lost(World& world) {
     installed(world);
     remove_tree(Paths(world.prefix()).scripts(app));
@@ -115,6 +122,9 @@ void run_install(World& world, Machine& machine) {
 }
 void run_update(World&, Machine& machine) {
     update(machine, app, {});
+}
+void run_configure(World&, Machine& machine) {
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
 }
 void run_uninstall(World&, Machine& machine) {
     uninstall(machine, app);
@@ -141,6 +151,7 @@ const std::vector<Operation> operations{
     {"second update", updated_once, run_update}, {"backup", installed, run_backup},
     {"restore", backed_up, run_restore},         {"recover", scripts_lost, run_recover},
     {"uninstall", installed, run_uninstall},     {"obliterate", installed, run_obliterate},
+    {"configure", installed, run_configure},     {"update of settings", reconfigured, run_update},
 };
 
 // As a new process.
