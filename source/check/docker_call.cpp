@@ -92,7 +92,8 @@ std::optional<DockerCall> docker_call(const ShellCommand& command) {
         const std::string& word = words[at]->value;
         const bool takes_next = word == "-H" || word == "--host" || word == "--context" ||
                                 word == "-c" || word == "--config" || word == "-l";
-        call.options.push_back({word.substr(word.find_first_not_of('-')), "", {}});
+        call.options.push_back(
+            {word.substr(std::min(word.find_first_not_of('-'), word.size())), "", {}});
         at += takes_next ? 2U : 1U;
     }
     if (at < words.size()) {

@@ -13,9 +13,9 @@ constexpr std::size_t most_places = 20;
 std::vector<Rule> joined() {
     std::vector<Rule> rules;
     for (const auto& part :
-         {contract_rules(), user_rules(), privilege_rules(), secret_rules(), script_rules(),
-          host_rules(), docker_rules(), volume_rules(), verb_rules(), health_rules(),
-          backup_rules(), documentation_rules(), supply_rules(), context_rules()}) {
+         {contract_rules(), user_rules(), privilege_rules(), secret_rules(), script_file_rules(),
+          script_rules(), host_rules(), docker_rules(), volume_rules(), verb_rules(),
+          health_rules(), backup_rules(), documentation_rules(), supply_rules(), context_rules()}) {
         rules.insert(rules.end(), part.begin(), part.end());
     }
     std::stable_sort(rules.begin(), rules.end(),

@@ -22,6 +22,7 @@ std::vector<Rule> contract_rules();
 std::vector<Rule> user_rules();
 std::vector<Rule> privilege_rules();
 std::vector<Rule> secret_rules();
+std::vector<Rule> script_file_rules();
 std::vector<Rule> script_rules();
 std::vector<Rule> host_rules();
 std::vector<Rule> docker_rules();

@@ -25,6 +25,7 @@ std::span<const Command> commands() {
         show_command,    list_command,       status_command,     inspect_command,
         enter_command,   servicecmd_command, checkimage_command, clean_command,
         help_command,    completion_command, configure_command,  settings_command,
+        new_command,
     };
     return table;
 }

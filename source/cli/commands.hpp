@@ -32,6 +32,7 @@ extern const Command inspect_command;
 extern const Command enter_command;
 extern const Command servicecmd_command;
 extern const Command checkimage_command;
+extern const Command new_command;
 extern const Command clean_command;
 extern const Command help_command;
 extern const Command completion_command;

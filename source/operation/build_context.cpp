@@ -39,15 +39,21 @@ struct Opened {
     struct stat status {};
 };
 
-// O_NONBLOCK: a pipe must not keep the reader waiting.
-Opened open_entry(int parent, const std::string& name) {
+// Anything but a file or a directory is never opened: opening a pipe waits, and opening a device
+// may do something.
+Opened open_entry(int parent, const std::string& name, const std::string& shown) {
     Opened opened;
-    opened.file.reset(openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!opened.file.valid()) {
-        throw Unfit{quoted(name) + (errno == ELOOP ? " is a symbolic link" : " cannot be read")};
+    if (fstatat(parent, name.c_str(), &opened.status, AT_SYMLINK_NOFOLLOW) != 0) {
+        throw system_error("cannot read " + quoted(shown), errno);
     }
-    if (fstat(opened.file.get(), &opened.status) != 0) {
-        throw system_error("cannot read " + quoted(name), errno);
+    if (!S_ISREG(opened.status.st_mode) && !S_ISDIR(opened.status.st_mode)) {
+        throw Unfit{quoted(shown) + (S_ISLNK(opened.status.st_mode)
+                                         ? " is a symbolic link"
+                                         : " is neither a file nor a directory")};
+    }
+    opened.file.reset(openat(parent, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!opened.file.valid() || fstat(opened.file.get(), &opened.status) != 0) {
+        throw system_error("cannot read " + quoted(shown), errno);
     }
     return opened;
 }
@@ -91,22 +97,20 @@ class DrunnerDirectory {
             if (++members_ > limits_.files) {
                 throw Unfit{"/drunner holds more than " + std::to_string(limits_.files) + " files"};
             }
-            const Opened entry = open_entry(directory, name);
+            const Opened entry = open_entry(directory, name, "drunner/" + below);
             if ((entry.status.st_mode & (S_ISUID | S_ISGID)) != 0 &&
                 S_ISREG(entry.status.st_mode)) {
                 throw Unfit{"the image's file " + quoted(below) + " has a set-id bit"};
             }
             if (S_ISDIR(entry.status.st_mode)) {
                 walk(entry.file.get(), path + "/" + name, below + "/");
-            } else if (S_ISREG(entry.status.st_mode)) {
+            } else {
                 ImageFile file;
                 file.content = content_of(entry.file.get(), below, limits_.total_bytes - bytes_);
                 bytes_ += file.content.size();
                 file.mode = entry.status.st_mode & 07777U;
                 file.executable = (file.mode & 0111U) != 0;
                 files_.emplace(below, std::move(file));
-            } else {
-                throw Unfit{"the image's file " + quoted(below) + " is no regular file"};
             }
         }
     }
@@ -154,14 +158,14 @@ ImageFacts read_build_context(const std::string& directory) {
     }
     try {
         if (facts.context->names.contains("Dockerfile")) {
-            const Opened file = open_entry(top.get(), "Dockerfile");
+            const Opened file = open_entry(top.get(), "Dockerfile", "Dockerfile");
             facts.context->dockerfile =
                 content_of(file.file.get(), "Dockerfile", largest_dockerfile);
         }
         if (!has_scripts) {
             throw Unfit{"there is no directory drunner"};
         }
-        const Opened scripts = open_entry(top.get(), "drunner");
+        const Opened scripts = open_entry(top.get(), "drunner", "drunner");
         if (!S_ISDIR(scripts.status.st_mode)) {
             throw Unfit{"'drunner' is not a directory"};
         }
