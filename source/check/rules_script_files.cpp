@@ -223,7 +223,7 @@ std::vector<Rule> script_file_rules() {
          "called 'bash -e'",
          "use 'set -euo pipefail' in the script",
          [](const Subject& subject) { return about_interpreter(subject, too_many_words); }},
-        {"config-is-data", 2, warning, Needs::config, "servicecfg.sh is read without running it",
+        {"config-is-data", 2, warning, Needs::files, "servicecfg.sh is read without running it",
          "the old tool ran servicecfg.sh as root at every command; drunner starts a container of "
          "the image for it, which needs bash there and takes its time",
          "write plain assignments: VOLUMES=(\"/data\")", config_is_data},

@@ -78,6 +78,9 @@ Founds world_writable(const Subject& subject) {
 }
 
 Founds owned_by_user(const Subject& subject) {
+    if (!subject.facts.files) {
+        return {};
+    }
     Founds found;
     for (const auto& [name, file] : *subject.facts.files) {
         if (file.uid != 0 && file.uid == uid_of(subject)) {

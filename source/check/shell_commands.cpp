@@ -287,7 +287,12 @@ void ShellReader::test_command(bool condition) {
             advance();
             continue;
         }
+        const std::size_t before = at_;
         command.words.push_back(word());
+        // The end of a list around the test, where the test has no end of its own.
+        if (at_ == before) {
+            break;
+        }
     }
     result_.commands.push_back(std::move(command));
 }

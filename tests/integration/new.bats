@@ -37,7 +37,7 @@ build_skeleton() { # DIRECTORY
     mkdir demo
     refused 'is there already' drunner new demo
     refused 'no port' drunner new other --port 70000
-    refused 'volume' drunner new other --volume data
+    refused 'absolute path' drunner new other --volume data
     refused 'volume' drunner new other --volume '/a b'
     refused 'Other' drunner new Other
     [[ ! -e other ]]

@@ -1,4 +1,4 @@
-#include "check/draft.hpp"
+#include "unit/check/draft.hpp"
 
 namespace drunner::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "check/contract.hpp"
-#include "check/draft.hpp"
+#include "unit/check/draft.hpp"
 
 namespace drunner::test {
 namespace {
@@ -158,6 +158,30 @@ TEST_CASE("a rule whose facts are missing is not judged, and says why") {
     CHECK(reasons["none-left-out"].find("--from") != std::string::npos);
     CHECK(reasons.contains("dockerfile-user"));
     CHECK_FALSE(reasons.contains("bash-syntax"));
+}
+
+TEST_CASE("nothing is looked at that is not known") {
+    const std::vector<std::function<void(ImageFacts&)>> losses{
+        [](ImageFacts& facts) {
+            facts.files.reset();
+            facts.config.reset();
+            facts.files_problem = "the image has no directory /drunner";
+        },
+        [](ImageFacts& facts) { facts.files->clear(); },
+        [](ImageFacts& facts) { facts.config.reset(); },
+        [](ImageFacts& facts) { facts.resolved_user.reset(); },
+        [](ImageFacts& facts) { facts.earlier = EarlierFacts{}; },
+    };
+    for (const bool context : {false, true}) {
+        for (const auto& lose : losses) {
+            Draft draft;
+            draft.is_context = context;
+            ImageFacts facts = draft.build();
+            lose(facts);
+            const Judgement judgement = judge(facts);
+            CHECK(judgement.findings.size() + judgement.not_judged.size() > 0);
+        }
+    }
 }
 
 TEST_CASE("a servicerunner in another language is not judged as shell") {
