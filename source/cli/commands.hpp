@@ -25,6 +25,8 @@ extern const Command recover_command;
 extern const Command backup_command;
 extern const Command restore_command;
 extern const Command verify_command;
+extern const Command drill_command;
+extern const Command keygen_command;
 extern const Command show_command;
 extern const Command list_command;
 extern const Command status_command;
@@ -34,6 +36,9 @@ extern const Command servicecmd_command;
 extern const Command checkimage_command;
 extern const Command new_command;
 extern const Command clean_command;
+extern const Command hold_command;
+extern const Command undelete_command;
+extern const Command doctor_command;
 extern const Command help_command;
 extern const Command completion_command;
 

@@ -57,38 +57,71 @@ void write_new_file(const std::string& path, std::string_view content, mode_t mo
     }
 }
 
-// Removes the entry `name` of the directory `parent`; `device` is the file system to stay on.
-void remove_entry(int parent, const char* name, const std::string& shown, dev_t device) {
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
-        return;
-    }
-    if (errno != EISDIR && errno != EPERM) {
-        throw system_error("cannot remove " + quoted(shown), errno);
-    }
-    FileDescriptor fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    struct stat status {};
-    if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-        throw system_error("cannot remove " + quoted(shown), errno);
-    }
-    if (status.st_dev != device) {
-        throw Error(ErrorKind::system,
-                    "cannot remove " + quoted(shown) + ": another file system is mounted there");
-    }
-    std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
-    if (!directory) {
-        throw system_error("cannot read " + quoted(shown), errno);
-    }
-    const int directory_fd = fd.release();
-    while (const dirent* entry = readdir(directory.get())) {
-        const std::string_view child = entry->d_name;
-        if (child != "." && child != "..") {
-            remove_entry(directory_fd, entry->d_name, shown + "/" + entry->d_name, device);
+// Removes trees of any depth with few descriptors and little stack: what lies too deep is moved to
+// the top of the tree, and removed from there.
+class Removal {
+  public:
+    // `device` is the file system to stay on.
+    explicit Removal(dev_t device) : device_(device) {}
+
+    void remove(int parent, const char* name, const std::string& shown, int depth = 0) {
+        if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
+            return;
+        }
+        if (errno != EISDIR && errno != EPERM) {
+            throw system_error("cannot remove " + quoted(shown), errno);
+        }
+        if (depth == most_levels) {
+            if (renameat2(parent, name, top_, random_id().c_str(), RENAME_NOREPLACE) != 0) {
+                throw system_error("cannot remove " + quoted(shown), errno);
+            }
+            return;
+        }
+        FileDescriptor fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat status {};
+        if (!fd.valid() || fstat(fd.get(), &status) != 0) {
+            throw system_error("cannot remove " + quoted(shown), errno);
+        }
+        if (status.st_dev != device_) {
+            throw Error(ErrorKind::system, "cannot remove " + quoted(shown) +
+                                               ": another file system is mounted there");
+        }
+        const std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
+        if (!directory) {
+            throw system_error("cannot read " + quoted(shown), errno);
+        }
+        const int directory_fd = fd.release();
+        if (depth == 0) {
+            top_ = directory_fd;
+        }
+        // What was moved to the top may lie before the place where the reading is.
+        while (empty(directory.get(), directory_fd, shown, depth)) {
+            rewinddir(directory.get());
+        }
+        if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
+            throw system_error("cannot remove " + quoted(shown), errno);
         }
     }
-    if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
-        throw system_error("cannot remove " + quoted(shown), errno);
+
+  private:
+    static constexpr int most_levels = 64;
+
+    // False where there was nothing in it.
+    bool empty(DIR* directory, int fd, const std::string& shown, int depth) {
+        bool found = false;
+        while (const dirent* entry = readdir(directory)) {
+            const std::string_view child = entry->d_name;
+            if (child != "." && child != "..") {
+                found = true;
+                remove(fd, entry->d_name, shown + "/" + entry->d_name, depth + 1);
+            }
+        }
+        return found;
     }
-}
+
+    dev_t device_;
+    int top_ = -1;
+};
 
 }  // namespace
 
@@ -197,7 +230,7 @@ bool remove_tree(const std::string& path) {
         }
         throw system_error("cannot remove " + quoted(path), errno);
     }
-    remove_entry(AT_FDCWD, path.c_str(), path, status.st_dev);
+    Removal(status.st_dev).remove(AT_FDCWD, path.c_str(), path);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "service/image_cache.hpp"
 #include "service/manifest.hpp"
 
 namespace drunner {
@@ -236,7 +237,11 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
     facts.os = image.os;
     facts.architecture = image.architecture;
     facts.user = image.user;
-    {
+    const ImageCache cache(machine.paths);
+    if (const std::optional<CachedImage> cached = cache.find(image.id)) {
+        facts.files = cached->files;
+        facts.resolved_user = cached->user;
+    } else {
         // Each archive costs the engine tens of milliseconds whatever its size, and those of one
         // container wait for each other: two containers, side by side.
         auto user =
@@ -244,6 +249,9 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
                        [&] { read_user(machine.engine, image, facts); });
         read_files(machine.engine, image, facts);
         user.get();
+        if (facts.files && facts.resolved_user) {
+            cache.keep(image.id, {*facts.files, *facts.resolved_user});
+        }
     }
     if (facts.files) {
         read_config(machine.engine, image, facts);

@@ -20,8 +20,8 @@ struct InspectedImage {
 };
 
 // What the rules of the contract say of the image (which the engine has). Creates, reads and
-// deletes one scratch container that is never started; a servicecfg.sh that needs bash is evaluated
-// in a confined one.
+// deletes one scratch container that is never started, unless the cache knows the image; a
+// servicecfg.sh that needs bash is evaluated in a confined one.
 ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference);
 
 // What only checkimage asks, for facts that read_image gave: the image's settings, its directories

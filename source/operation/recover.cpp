@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/drill.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -166,6 +167,9 @@ RecoverAllResult recover_all(Machine& machine) {
             }
             result.failures.push_back(name.text() + ": " + error.what());
         }
+    }
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.recovered.push_back(name);
     }
     return result;
 }

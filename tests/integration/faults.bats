@@ -55,7 +55,7 @@ without_manifest() {
 
 outdated() {
     proxy_start
-    drunner obliterate dtest >/dev/null 2>&1 || true
+    drunner obliterate --purge dtest >/dev/null 2>&1 || true
     "$DOCKER" --host "$ENGINE" tag "$(sed -n 's/^dtest:latest //p' <<<"$TAGS_BEFORE")" dtest
     drunner install dtest >/dev/null
     "$DOCKER" --host "$ENGINE" tag dtest-2 dtest
@@ -80,8 +80,8 @@ finished_by_recover() { # BEFORE SERVICE
 
 nothing_there_by_proxy() {
     proxy_start
-    drunner obliterate dtest >/dev/null 2>&1 || true
-    drunner obliterate copy >/dev/null 2>&1 || true
+    drunner obliterate --purge dtest >/dev/null 2>&1 || true
+    drunner obliterate --purge copy >/dev/null 2>&1 || true
     proxy_stop
 }
 

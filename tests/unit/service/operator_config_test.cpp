@@ -22,7 +22,7 @@ std::string refusal(const std::string& text) {
     try {
         loaded(scratch, text);
     } catch (const Error& error) {
-        CHECK(error.kind() == ErrorKind::usage);
+        CHECK(error.kind() == ErrorKind::settings);
         CHECK(std::string(error.what()).find("/etc/drunner/config.sh' line 2: ") !=
               std::string::npos);
         return error.what();
@@ -38,6 +38,21 @@ TEST_CASE("without a file the defaults hold, below the prefix") {
     CHECK(config.backup_directory == "/nowhere/var/lib/drunner/backups");
     CHECK(config.launcher_directory == "/nowhere/usr/local/bin");
     CHECK_FALSE(config.hook_timeout);
+    CHECK(config.undelete_age == std::chrono::hours(31 * 24));
+    CHECK(config.backup_max_age.count() == 0);
+}
+
+TEST_CASE("how long final backups are kept, and how old the newest backup may be") {
+    const Scratch scratch;
+    const OperatorConfig config = loaded(scratch, "UNDELETEDAYS=7\nBACKUPMAXAGE=26h\n");
+    CHECK(config.undelete_age == std::chrono::hours(7 * 24));
+    CHECK(config.backup_max_age == std::chrono::hours(26));
+    CHECK(loaded(scratch, "UNDELETEDAYS=0").undelete_age.count() == 0);
+    for (const char* value : {"-1", "7d", "3651", ""}) {
+        CHECK(refusal("\nUNDELETEDAYS=" + std::string(value)).find("number of days") !=
+              std::string::npos);
+    }
+    CHECK(refusal("\nBACKUPMAXAGE=old").find("no duration") != std::string::npos);
 }
 
 TEST_CASE("the settings are data, however they are quoted") {
