@@ -35,6 +35,7 @@ extern const Command inspect_command;
 extern const Command enter_command;
 extern const Command servicecmd_command;
 extern const Command checkimage_command;
+extern const Command new_command;
 extern const Command clean_command;
 extern const Command hold_command;
 extern const Command undelete_command;

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "backup/backup_file.hpp"
-#include "check/contract.hpp"
+#include "check/rules.hpp"
 #include "core/error.hpp"
 #include "core/exit_code.hpp"
 #include "core/image_reference.hpp"
@@ -231,8 +232,16 @@ std::vector<ListedService> list_services(Machine& machine);
 int run_service_command(Machine& machine, const ServiceName& name,
                         const std::vector<std::string>& arguments);
 
-// What the rules of the contract say of an image, pulled where it is absent. Installs nothing.
-std::vector<Finding> check_image(Machine& machine, const ImageReference& reference);
+// What the rules say of an image, pulled where it is absent. Installs and starts nothing; its
+// scripts are read by bash -n and shellcheck. `earlier`, or else an installed service of the same
+// repository, is the release that it is compared with.
+Judgement check_image(Machine& machine, const ImageReference& reference,
+                      const std::optional<ImageReference>& earlier);
+// The same for a directory that an image is built from: what only the image tells is not judged. An
+// engine is asked for `earlier` alone.
+Judgement check_build_context(const std::string& directory,
+                              const std::function<Machine&()>& machine,
+                              const std::optional<ImageReference>& earlier);
 
 // Removes what nothing uses any more: scratch containers and probes of operations that are over,
 // scratch services of drills, pins and releases that no manifest names, the data kept for

@@ -23,7 +23,10 @@ std::vector<std::uint8_t> to_cbor(const CachedImage& image) {
     for (const auto& [path, file] : image.files) {
         files.push_back({{"path", path},
                          {"content", json::binary({file.content.begin(), file.content.end()})},
-                         {"executable", file.executable}});
+                         {"executable", file.executable},
+                         {"mode", file.mode},
+                         {"uid", file.uid},
+                         {"gid", file.gid}});
     }
     return json::to_cbor({{"uid", image.user.uid}, {"gid", image.user.gid}, {"files", files}});
 }
@@ -36,7 +39,9 @@ CachedImage from_cbor(std::string_view text) {
     for (const json& file : document.at("files")) {
         const json::binary_t& content = file.at("content").get_binary();
         image.files[file.at("path").get<std::string>()] = {
-            std::string(content.begin(), content.end()), file.at("executable").get<bool>()};
+            std::string(content.begin(), content.end()), file.at("executable").get<bool>(),
+            file.at("mode").get<unsigned>(), file.at("uid").get<unsigned>(),
+            file.at("gid").get<unsigned>()};
     }
     return image;
 }
