@@ -288,10 +288,14 @@ void undo_run_hook(const UndoContext& context, const json& parameters) {
     if (hook == Hook::install) {
         HookStep uninstall{
             Hook::uninstall, parameters.at("version"), {}, parameters.at("operation")};
-        const HookResult result = call_hook(context.machine, context.service, nullptr, uninstall);
-        if (result.verdict == HookResult::Verdict::failed) {
-            context.machine.progress.detail(
-                failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+        // An undo before this one, which failed further on, has taken the scripts away.
+        if (file_type(context.machine.paths.servicerunner(context.service)) == FileType::regular) {
+            const HookResult result =
+                call_hook(context.machine, context.service, nullptr, uninstall);
+            if (result.verdict == HookResult::Verdict::failed) {
+                context.machine.progress.detail(
+                    failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+            }
         }
         remove_containers(context.machine, context.service);
     } else if (hook == Hook::backup_start) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "core/cancellation.hpp"
@@ -19,22 +20,45 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds hook_grace{10};
+// How long the engine may go on with a request whose client was killed.
+constexpr std::chrono::milliseconds engine_settles{500};
 
 std::string recover_command(const ServiceName& service) {
     return "drunner recover " + service.text();
 }
 
-std::vector<std::string> undo_in_reverse(const UndoContext& context, const JournalRecord& record) {
-    std::vector<std::string> failures;
+// What could not be undone, and whether the engine only refused it: as things stood then.
+struct UndoFailures {
+    std::vector<std::string> words;
+    bool refused = false;
+};
+
+UndoFailures undo_once(const UndoContext& context, const JournalRecord& record) {
+    UndoFailures failures;
     for (auto step = record.steps.rbegin(); step != record.steps.rend(); ++step) {
         const auto& [name, parameters] = *step;
         try {
             find_step(name).undo(context, json::parse(parameters));
         } catch (const std::exception& error) {
-            failures.push_back("cannot undo '" + name + "': " + error.what());
+            const auto* known = dynamic_cast<const Error*>(&error);
+            failures.refused = failures.refused ||
+                               (known != nullptr && (known->kind() == ErrorKind::engine_conflict ||
+                                                     known->kind() == ErrorKind::engine_refused));
+            failures.words.push_back("cannot undo '" + name + "': " + error.what());
         }
     }
     return failures;
+}
+
+// A container that the engine was still making for a killed hook may be in the way of the first
+// undo; the second one finds it.
+std::vector<std::string> undo_in_reverse(const UndoContext& context, const JournalRecord& record) {
+    UndoFailures failures = undo_once(context, record);
+    if (failures.refused) {
+        std::this_thread::sleep_for(engine_settles);
+        failures = undo_once(context, record);
+    }
+    return failures.words;
 }
 
 // Performs the finishes from the journal's point of view: each one that fails is named, the others
@@ -65,7 +89,9 @@ void end_running_hook(Machine& machine, const ServiceName& service, const Journa
         return;
     }
     end_process_group(record.running_hook->group, record.running_hook->start_time, hook_grace);
-    // A docker client that is killed leaves its container, and the container its name.
+    // A docker client that is killed leaves its container, which the engine may still be making,
+    // and the container its name.
+    std::this_thread::sleep_for(engine_settles);
     remove_hook_container(machine, service, record.running_hook->name);
 }
 
