@@ -224,7 +224,17 @@ void undo_pin_image(const UndoContext& context, const json& parameters) {
 void undo_make_volume(const UndoContext& context, const json& parameters) {
     const std::string name = parameters.at("name");
     const std::optional<Volume> volume = context.machine.engine.find_volume(name);
-    if (volume && made_by(volume->labels, context.operation)) {
+    if (!volume || !made_by(volume->labels, context.operation)) {
+        return;
+    }
+    try {
+        context.machine.engine.remove_volume(name);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::engine_conflict) {
+            throw;
+        }
+        // By a container that the engine was still making for a hook that was killed.
+        remove_containers(context.machine, context.service);
         context.machine.engine.remove_volume(name);
     }
 }

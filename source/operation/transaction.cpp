@@ -27,38 +27,24 @@ std::string recover_command(const ServiceName& service) {
     return "drunner recover " + service.text();
 }
 
-// What could not be undone, and whether the engine only refused it: as things stood then.
-struct UndoFailures {
-    std::vector<std::string> words;
-    bool refused = false;
-};
-
-UndoFailures undo_once(const UndoContext& context, const JournalRecord& record) {
-    UndoFailures failures;
-    for (auto step = record.steps.rbegin(); step != record.steps.rend(); ++step) {
-        const auto& [name, parameters] = *step;
+// Stops where a step cannot be undone: those before it may hold what that one still needs, like
+// the directory where the old data lies. The next recovery goes on from there.
+std::vector<std::string> undo_in_reverse(const UndoContext& context, const JournalRecord& record) {
+    for (std::size_t i = record.steps.size(); i-- > 0;) {
+        const auto& [name, parameters] = record.steps[i];
         try {
             find_step(name).undo(context, json::parse(parameters));
         } catch (const std::exception& error) {
-            const auto* known = dynamic_cast<const Error*>(&error);
-            failures.refused = failures.refused ||
-                               (known != nullptr && (known->kind() == ErrorKind::engine_conflict ||
-                                                     known->kind() == ErrorKind::engine_refused));
-            failures.words.push_back("cannot undo '" + name + "': " + error.what());
+            return {"cannot undo '" + name + "': " + error.what()};
+        }
+        try {
+            mark_settled(record.path, record.step_indexes[i]);
+        } catch (const Error& error) {
+            // Then it is undone once more, if ever: on a full disk undo must go on.
+            context.machine.progress.detail(error.what());
         }
     }
-    return failures;
-}
-
-// A container that the engine was still making for a killed hook may be in the way of the first
-// undo; the second one finds it.
-std::vector<std::string> undo_in_reverse(const UndoContext& context, const JournalRecord& record) {
-    UndoFailures failures = undo_once(context, record);
-    if (failures.refused) {
-        std::this_thread::sleep_for(engine_settles);
-        failures = undo_once(context, record);
-    }
-    return failures.words;
+    return {};
 }
 
 // Performs the finishes from the journal's point of view: each one that fails is named, the others
