@@ -190,7 +190,17 @@ void undo_pin_image(const UndoContext& context, const json& parameters) {
 void undo_make_volume(const UndoContext& context, const json& parameters) {
     const std::string name = parameters.at("name");
     const std::optional<Volume> volume = context.machine.engine.find_volume(name);
-    if (volume && made_by(volume->labels, context.operation)) {
+    if (!volume || !made_by(volume->labels, context.operation)) {
+        return;
+    }
+    try {
+        context.machine.engine.remove_volume(name);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::engine_conflict) {
+            throw;
+        }
+        // By a container that the engine was still making for a hook that was killed.
+        remove_containers(context.machine, context.service);
         context.machine.engine.remove_volume(name);
     }
 }
@@ -254,10 +264,14 @@ void undo_run_hook(const UndoContext& context, const json& parameters) {
     if (hook == Hook::install) {
         HookStep uninstall{
             Hook::uninstall, parameters.at("version"), {}, parameters.at("operation")};
-        const HookResult result = call_hook(context.machine, context.service, nullptr, uninstall);
-        if (result.verdict == HookResult::Verdict::failed) {
-            context.machine.progress.detail(
-                failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+        // An undo before this one, which failed further on, has taken the scripts away.
+        if (file_type(context.machine.paths.servicerunner(context.service)) == FileType::regular) {
+            const HookResult result =
+                call_hook(context.machine, context.service, nullptr, uninstall);
+            if (result.verdict == HookResult::Verdict::failed) {
+                context.machine.progress.detail(
+                    failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+            }
         }
         remove_containers(context.machine, context.service);
     } else if (hook == Hook::backup_start) {
