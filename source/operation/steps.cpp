@@ -306,9 +306,6 @@ void finish_removing_path(Machine&, const ServiceName&, const json& parameters) 
 
 void finish_keeping_data(Machine& machine, const ServiceName& service, const json& parameters) {
     keep_data(machine.paths, service, parameters.at("release"), parameters.at("snapshot"));
-    if (const int used = parameters.at("used"); used != 0) {
-        remove_kept_data(machine.paths.kept_data(service, used));
-    }
 }
 
 void finish_removing_data(Machine&, const ServiceName&, const json& parameters) {
@@ -652,9 +649,8 @@ void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep
 Finish removing_path(const std::string& path) {
     return {"removing-path", json{{"path", path}}.dump()};
 }
-Finish keeping_data(int release, const std::string& snapshot, int used) {
-    return {"keeping-data",
-            json{{"release", release}, {"snapshot", snapshot}, {"used", used}}.dump()};
+Finish keeping_data(int release, const std::string& snapshot) {
+    return {"keeping-data", json{{"release", release}, {"snapshot", snapshot}}.dump()};
 }
 Finish removing_data(const std::string& directory) {
     return {"removing-data", json{{"directory", directory}}.dump()};

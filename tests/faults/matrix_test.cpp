@@ -111,12 +111,6 @@ void updated_and_used(World& world) {
     world.write_data("drunner-app-extra", "later", "later data\n");
 }
 
-void rolled_back_with_data(World& world) {
-    updated_and_used(world);
-    Machine machine = world.machine();
-    rollback(machine, app, {true});
-}
-
 void backed_up(World& world) {
     installed(world);
     Machine machine = world.machine();
@@ -254,7 +248,6 @@ const std::vector<Operation> operations{
     {"obliterate of volumes", uninstalled, run_obliterate},
     {"rollback", updated_and_used, run_rollback},
     {"rollback with data", updated_and_used, run_rollback_with_data},
-    {"rollback with data, forward again", rolled_back_with_data, run_rollback_with_data},
     {"configure", installed, run_configure},
     {"update of settings", reconfigured, run_update},
 };
