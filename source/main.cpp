@@ -66,7 +66,11 @@ class RealMachine {
         set_up_log(paths_.log_directory(), command_line);
         OperatorConfig config = load_operator_config(paths_);
         const std::string socket = socket_for(service, arguments.value("host"));
-        engine_ = make_rest_engine(socket);
+        EngineLimits limits;
+        if (config.engine_timeout) {
+            limits.answer = limits.work = limits.pull = *config.engine_timeout;
+        }
+        engine_ = make_rest_engine(socket, limits);
         registry_ = make_rest_registry(*engine_, default_docker_config());
         const std::string binary = std::filesystem::read_symlink("/proc/self/exe").string();
         scripts_ = std::make_unique<BashRunner>(BashRunnerSettings{

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "archive/digest.hpp"
+#include "backup/age_key.hpp"
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -126,6 +127,15 @@ class UnfinishedFile {
 };
 
 }  // namespace
+
+void check_backup_key(const BackupKey& key) {
+    if (!key.password.empty() && !key.recipients.empty()) {
+        throw Error(ErrorKind::usage, "a backup takes a password or recipients, not both");
+    }
+    for (const std::string& recipient : key.recipients) {
+        parse_age_recipient(recipient);
+    }
+}
 
 BackupResult write_backup_file(const BackupJob& job, const std::string& path, Progress& progress) {
     if (exists(path)) {

@@ -16,6 +16,7 @@ struct KindRow {
 
 constexpr std::array kind_rows{
     KindRow{ErrorKind::usage, "usage", false},
+    KindRow{ErrorKind::settings, "settings", false},
     KindRow{ErrorKind::invalid_name, "invalid-name", false},
     KindRow{ErrorKind::invalid_reference, "invalid-reference", false},
     KindRow{ErrorKind::image_not_found, "image-not-found", false},

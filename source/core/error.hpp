@@ -10,6 +10,7 @@ namespace drunner {
 // output and in the log. error.cpp holds the one table of them.
 enum class ErrorKind {
     usage,                 // the command line cannot be understood
+    settings,              // the operator's settings cannot be understood
     invalid_name,          // a service's name is malformed, reserved or taken
     invalid_reference,     // not an image reference
     image_not_found,       // neither the engine nor a registry has the image

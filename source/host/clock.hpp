@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace drunner {
 
@@ -25,5 +27,10 @@ class SystemClock : public Clock {
 std::string iso8601(TimePoint time);
 // "20261122T183000Z": in UTC, for file names that sort by time.
 std::string compact_utc(TimePoint time);
+// The moment that compact_utc wrote, empty for any other text.
+std::optional<TimePoint> parse_compact_utc(std::string_view text);
+
+// "90", "90s", "30m", "6h", "7d"; empty for any other text and for more than ten years.
+std::optional<std::chrono::seconds> parse_duration(std::string_view text);
 
 }  // namespace drunner

@@ -58,17 +58,26 @@ std::string Paths::temp(const ServiceName& name) const {
 std::string Paths::journal(const ServiceName& name) const {
     return service(name) + "/journal";
 }
+std::string Paths::images() const {
+    return state() + "/images";
+}
 std::string Paths::backups() const {
     return state() + "/backups";
 }
 std::string Paths::backups(const ServiceName& name) const {
     return backups() + "/" + name.text();
 }
+std::string Paths::undelete() const {
+    return state() + "/undelete";
+}
 std::string Paths::locks() const {
     return prefix_ + "/run/drunner";
 }
 std::string Paths::lock(const ServiceName& name) const {
     return locks() + "/" + name.text() + ".lock";
+}
+std::string Paths::drill_lock(const ServiceName& name) const {
+    return locks() + "/" + name.text() + "+drill.lock";
 }
 std::string Paths::log_directory() const {
     return prefix_ + "/var/log/drunner";

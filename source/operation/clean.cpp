@@ -5,6 +5,8 @@
 #include "core/error.hpp"
 #include "host/file.hpp"
 #include "operation/data_snapshot.hpp"
+#include "operation/drill.hpp"
+#include "operation/final_backup.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
@@ -69,6 +71,9 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
 CleanResult clean(Machine& machine) {
     CleanResult result;
     clean_scratch(machine, result);
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.removed.push_back("the scratch service of a drill, '" + name + "'");
+    }
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {
             clean_releases(machine, name, result);
@@ -78,6 +83,9 @@ CleanResult clean(Machine& machine) {
             }
             machine.progress.warning(error.what());
         }
+    }
+    for (const std::string& file : remove_expired(machine)) {
+        result.removed.push_back("final backup '" + file + "'");
     }
     result.outcome = result.removed.empty() ? Outcome::unchanged : Outcome::changed;
     return result;

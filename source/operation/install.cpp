@@ -106,14 +106,14 @@ void perform_install(Machine& machine, Transaction& transaction, const InstallPl
     for (const ManagedVolume& volume : plan.volumes_to_make) {
         transaction.perform(make_volume(machine, manifest, volume, transaction.id()));
     }
-    if (!plan.volumes_to_make.empty()) {
-        transaction.perform(
-            fill_new_volumes(machine, release, plan.volumes_to_make, transaction.id()));
-    }
-    transaction.perform(make_keep_container(machine, manifest, transaction.id()));
+    std::vector<ManagedVolume> empty = plan.volumes_to_make;
+    empty.insert(empty.end(), plan.emptied_volumes.begin(), plan.emptied_volumes.end());
+    transaction.perform(make_keep_container(machine, manifest, empty, transaction.id()));
     transaction.perform(link_release(machine, manifest.name, release.number));
     transaction.perform(write_manifest(machine, manifest));
-    transaction.perform(make_launcher(machine, manifest.launcher));
+    if (!manifest.launcher.empty()) {
+        transaction.perform(make_launcher(machine, manifest.launcher));
+    }
     transaction.perform(run_hook(machine, manifest.name, transaction.journal(),
                                  {Hook::install, release.config.version, {}, std::string(verb)}));
 }

@@ -3,6 +3,7 @@
 #include "core/error.hpp"
 #include "host/file.hpp"
 #include "operation/data_snapshot.hpp"
+#include "operation/drill.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -157,7 +158,7 @@ RecoverAllResult recover_all(Machine& machine) {
     RecoverAllResult result;
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {
-            if (read_journals(machine.paths, name).empty()) {
+            if (read_journals(machine.paths, name).empty() && !has_litter(machine.paths, name)) {
                 continue;
             }
             if (ServiceSession(machine, name).recovered()) {
@@ -169,6 +170,9 @@ RecoverAllResult recover_all(Machine& machine) {
             }
             result.failures.push_back(name.text() + ": " + error.what());
         }
+    }
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.recovered.push_back(name);
     }
     return result;
 }

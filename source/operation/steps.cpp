@@ -90,6 +90,26 @@ ContainerSpec keep_spec(const Manifest& manifest, const Release& release, std::s
     return spec;
 }
 
+// Gives the top directories of volumes, which `container` has mounted, to the image's user.
+void own_new_volumes(Machine& machine, const std::string& container, const Release& release,
+                     const std::vector<ManagedVolume>& made) {
+    const ImageUser user{release.uid, release.gid};
+    VolumeAccess access(machine);
+    for (const ManagedVolume& volume : made) {
+        std::string directory;
+        try {
+            directory = access.directory(volume.name);
+        } catch (const Error& error) {
+            machine.progress.detail(error.what());
+            own_through_engine(machine.engine, container, volume.path, user);
+            continue;
+        }
+        if (chown(directory.c_str(), user.uid, user.gid) != 0) {
+            throw system_error("cannot change the owner of '" + directory + "'", errno);
+        }
+    }
+}
+
 std::chrono::seconds limit_of(const Machine& machine, Hook hook) {
     if (machine.config.hook_timeout) {
         return *machine.config.hook_timeout;
@@ -170,7 +190,17 @@ void undo_pin_image(const UndoContext& context, const json& parameters) {
 void undo_make_volume(const UndoContext& context, const json& parameters) {
     const std::string name = parameters.at("name");
     const std::optional<Volume> volume = context.machine.engine.find_volume(name);
-    if (volume && made_by(volume->labels, context.operation)) {
+    if (!volume || !made_by(volume->labels, context.operation)) {
+        return;
+    }
+    try {
+        context.machine.engine.remove_volume(name);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::engine_conflict) {
+            throw;
+        }
+        // By a container that the engine was still making for a hook that was killed.
+        remove_containers(context.machine, context.service);
         context.machine.engine.remove_volume(name);
     }
 }
@@ -234,10 +264,14 @@ void undo_run_hook(const UndoContext& context, const json& parameters) {
     if (hook == Hook::install) {
         HookStep uninstall{
             Hook::uninstall, parameters.at("version"), {}, parameters.at("operation")};
-        const HookResult result = call_hook(context.machine, context.service, nullptr, uninstall);
-        if (result.verdict == HookResult::Verdict::failed) {
-            context.machine.progress.detail(
-                failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+        // An undo before this one, which failed further on, has taken the scripts away.
+        if (file_type(context.machine.paths.servicerunner(context.service)) == FileType::regular) {
+            const HookResult result =
+                call_hook(context.machine, context.service, nullptr, uninstall);
+            if (result.verdict == HookResult::Verdict::failed) {
+                context.machine.progress.detail(
+                    failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+            }
         }
         remove_containers(context.machine, context.service);
     } else if (hook == Hook::backup_start) {
@@ -369,6 +403,7 @@ constexpr std::array step_rows{
     StepRow{"remember-containers", undo_remember_containers},
     StepRow{"run-hook", undo_run_hook},
     StepRow{"stop-service", undo_remember_containers},
+    StepRow{"pause-service", undo_remember_containers},
     StepRow{"exchange-volume-data", undo_exchange_volume_data},
     StepRow{"snapshot-volumes", undo_snapshot_volumes},
     StepRow{"make-path", undo_make_path},
@@ -473,32 +508,26 @@ Step fill_new_volumes(Machine& machine, const Release& release,
                 spec.labels = {{label::scratch, "fill"}, {label::operation, operation}};
                 spec.mounts = mounts_of(made, true);
                 const std::string container = machine.engine.create_container(spec);
-                const ImageUser user{release.uid, release.gid};
-                VolumeAccess access(machine);
-                for (const ManagedVolume& volume : made) {
-                    std::string directory;
-                    try {
-                        directory = access.directory(volume.name);
-                    } catch (const Error& error) {
-                        machine.progress.detail(error.what());
-                        own_through_engine(machine.engine, container, volume.path, user);
-                        continue;
-                    }
-                    if (chown(directory.c_str(), user.uid, user.gid) != 0) {
-                        throw system_error("cannot change the owner of '" + directory + "'", errno);
-                    }
-                }
+                own_new_volumes(machine, container, release, made);
                 machine.engine.remove_container(container);
             }};
 }
 
-Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation) {
+Step make_keep_container(Machine& machine, const Manifest& manifest,
+                         const std::vector<ManagedVolume>& made, const std::string& operation) {
     const std::string name = keep_container(manifest.name);
-    return {"make-keep-container", json{{"name", name}}.dump(), [&machine, &manifest, operation] {
-                ContainerSpec spec =
-                    keep_spec(manifest, manifest.release(), keep_container(manifest.name));
+    return {"make-keep-container", json{{"name", name}}.dump(),
+            [&machine, &manifest, &made, name, operation] {
+                const Release& release = manifest.release();
+                ContainerSpec spec = keep_spec(manifest, release, name);
                 spec.labels[label::operation] = operation;
-                machine.engine.create_container(spec);
+                for (VolumeMount& mount : spec.mounts) {
+                    mount.copy_image_content = std::any_of(
+                        made.begin(), made.end(),
+                        [&](const ManagedVolume& one) { return one.name == mount.volume; });
+                }
+                const std::string container = machine.engine.create_container(spec);
+                own_new_volumes(machine, container, release, made);
             }};
 }
 
@@ -557,6 +586,16 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
 Step stop_service(Machine& machine, const ServiceName& service, const std::string& record) {
     return {"stop-service", json{{"containers", json::parse(record)}}.dump(),
             [&machine, service] { stop_containers(machine, service); }};
+}
+
+Step pause_service(Machine& machine, const ServiceName& service, const std::string& record) {
+    return {"pause-service", json{{"containers", json::parse(record)}}.dump(), [&machine, service] {
+                for (const ContainerSummary& container : containers_of(machine, service)) {
+                    if (container.state == "running") {
+                        machine.engine.pause_container(container.id);
+                    }
+                }
+            }};
 }
 
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside) {
@@ -631,8 +670,10 @@ Finish removing_containers() {
 Finish removing_networks() {
     return {"removing-networks", "{}"};
 }
-Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation) {
-    return {"removing-volumes", json{{"adopted", adopted}, {"installation", installation}}.dump()};
+Finish removing_volumes(const std::vector<std::string>& unlabelled,
+                        const std::string& installation) {
+    return {"removing-volumes",
+            json{{"adopted", unlabelled}, {"installation", installation}}.dump()};
 }
 Finish removing_launcher(const std::string& link) {
     return {"removing-launcher", json{{"link", link}}.dump()};

@@ -29,8 +29,10 @@ Step make_volume(Machine& machine, const Manifest& manifest, const ManagedVolume
 // to the image's user.
 Step fill_new_volumes(Machine& machine, const Release& release,
                       const std::vector<ManagedVolume>& made, const std::string& operation);
-// Makes drunner-keep-S for the manifest's current release.
-Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation);
+// Makes drunner-keep-S for the manifest's current release. It fills the volumes in `made` as
+// fill_new_volumes does: an engine takes as long to make one container more as for all the rest.
+Step make_keep_container(Machine& machine, const Manifest& manifest,
+                         const std::vector<ManagedVolume>& made, const std::string& operation);
 // Points services/S/drunner (and with it imagename.sh) at the release: the switch.
 Step link_release(Machine& machine, const ServiceName& service, int number);
 Step write_manifest(Machine& machine, const Manifest& manifest);
@@ -53,6 +55,8 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
 // Stops the service's containers, which `record` (record_containers, as JSON text) describes. What
 // was run with --rm is gone then: restore_containers brings all of them back.
 Step stop_service(Machine& machine, const ServiceName& service, const std::string& record);
+// Pauses those of them that run.
+Step pause_service(Machine& machine, const ServiceName& service, const std::string& record);
 // Exchanges the content of the volumes with the directories beside them (volume name -> directory,
 // on the volume's file system). The directories then hold the old content.
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside);
@@ -79,8 +83,9 @@ Finish settling_keep();
 Finish removing_keep();
 Finish removing_containers();
 Finish removing_networks();
-// Those labelled with the service and the installation, and the adopted ones.
-Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation);
+// Those labelled with the service and the installation, and these, which have no labels.
+Finish removing_volumes(const std::vector<std::string>& unlabelled,
+                        const std::string& installation);
 Finish removing_launcher(const std::string& link);
 // Everything in services/S except the journal.
 Finish removing_service_files();

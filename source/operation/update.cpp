@@ -121,6 +121,10 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     Manifest manifest = catalog.load(name);
     require_own_engine(machine, manifest);
     require_updatable(machine, manifest);
+    if (const auto hold = current_hold(machine, manifest)) {
+        machine.progress.note("'" + name.text() + "' is on hold " + hold_words(*hold) +
+                              "; it is updated because it was named");
+    }
 
     const Release current = manifest.release();
     const ImageReference reference =
@@ -147,7 +151,12 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     const bool reconfigured =
         effective_settings(current.config, manifest.settings) != current.settings;
     if (!moved && !new_reference && !reconfigured) {
-        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}};
+        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}, {}};
+    }
+    const std::vector<std::string>& failed = manifest.failed_digests;
+    if (request.spare_failed && moved &&
+        std::find(failed.begin(), failed.end(), choice.image.id) != failed.end()) {
+        return {Outcome::unchanged, manifest, {}, choice.image.id};
     }
 
     const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
@@ -227,7 +236,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         throw error.within("cannot update '" + name.text() + "'" +
                            (error.rolled_back() ? ", it was rolled back" : ""));
     }
-    return {Outcome::changed, next, differences(current, release)};
+    return {Outcome::changed, next, differences(current, release), {}};
 }
 
 }  // namespace drunner

@@ -1,5 +1,6 @@
 #include "fakes/world.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <sstream>
 
 #include "archive/digest.hpp"
+#include "backup/backup_file.hpp"
 #include "core/error.hpp"
 #include "host/file.hpp"
 #include "service/manifest.hpp"
@@ -61,6 +63,10 @@ std::string file_line(const fs::path& path, const std::string& shown, const std:
             nlohmann::json manifest = nlohmann::json::parse(content);
             manifest.erase("failed_digests");
             manifest.erase("pulled");
+            manifest.erase("last_drill");
+            if (manifest.contains("last_backup")) {
+                manifest["last_backup"].erase("written_bytes");  // depends on the time of day
+            }
             content = manifest.dump();
         }
         // Times and inodes differ from one archive to the next.
@@ -70,9 +76,33 @@ std::string file_line(const fs::path& path, const std::string& shown, const std:
     return line.str();
 }
 
+// What the backup holds; it is read to its last byte.
+std::string backup_line(const fs::path& path) {
+    const FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string line = " backup";
+    SilentProgress progress;
+    open_backup(file.get(), {})
+        ->verify(
+            [&](const BackupReader::Member& member) {
+                line += " " + member.volume + ":" + member.name;
+            },
+            progress);
+    return line;
+}
+
 void add_tree(const fs::path& root, const std::string& shown, const std::string& own,
               std::vector<std::string>& lines) {
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
+        // The directory of the final backups is no state of a service.
+        if (entry.path().filename() == "undelete") {
+            continue;
+        }
+        // Two runs' backups differ in the times of their files.
+        if (entry.path().parent_path().filename() == "undelete") {
+            lines.push_back(shown + entry.path().lexically_relative(root).string() +
+                            backup_line(entry.path()));
+            continue;
+        }
         lines.push_back(
             file_line(entry.path(), shown + entry.path().lexically_relative(root).string(), own));
     }
@@ -196,6 +226,9 @@ std::vector<std::string> World::state() {
             add_tree(prefix_ + "/" + part, std::string(part) + "/", directory_.path(), lines);
         }
     }
+    std::erase_if(lines, [](const std::string& line) {
+        return line.starts_with("var/lib/drunner/images");  // a cache
+    });
     if (exists(backup_file())) {
         lines.emplace_back("backup");
     }

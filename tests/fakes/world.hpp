@@ -73,7 +73,7 @@ class World {
 
     // Everything that counts, a line each: files below the prefix, containers, volumes with their
     // content, pins. Without the names of operations, what only remembers (failed and pulled
-    // images), the lock, the log.
+    // images, drills), the lock, the log.
     std::vector<std::string> state();
 
   private:

@@ -37,7 +37,7 @@ teardown() {
         for name in "$DRUNNER_PREFIX"/var/lib/drunner/services/*/; do
             [[ -d $name ]] || continue
             # Without DOCKER_HOST it is the engine that the service is bound to, maybe the proxy.
-            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate "$(basename "$name")" >/dev/null ||
+            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate --purge "$(basename "$name")" >/dev/null ||
                 printf "teardown: cannot obliterate '%s'\n" "$(basename "$name")"
         done
     fi
@@ -242,6 +242,7 @@ engine_objects() {
 sweep() {
     "$DOCKER" ps --all --quiet | xargs -r "$DOCKER" rm --force --volumes >/dev/null 2>&1 || true
     "$DOCKER" volume ls --quiet | xargs -r "$DOCKER" volume rm --force >/dev/null 2>&1 || true
+    "$DOCKER" network prune --force >/dev/null 2>&1 || true
     local tag id now
     now=$(tags)
     if [[ $now == "$TAGS_BEFORE" ]]; then return 0; fi

@@ -22,7 +22,7 @@ std::string refusal(const std::string& text) {
     try {
         loaded(scratch, text);
     } catch (const Error& error) {
-        CHECK(error.kind() == ErrorKind::usage);
+        CHECK(error.kind() == ErrorKind::settings);
         CHECK(std::string(error.what()).find("/etc/drunner/config.sh' line 2: ") !=
               std::string::npos);
         return error.what();
@@ -41,6 +41,22 @@ TEST_CASE("without a file the defaults hold, below the prefix") {
     CHECK(config.snapshot == SnapshotPolicy::automatic);
     CHECK(config.snapshot_limit == 2ULL << 30U);
     CHECK(config.health_uptime == std::chrono::seconds(10));
+    CHECK_FALSE(config.engine_timeout);
+    CHECK(config.undelete_age == std::chrono::hours(31 * 24));
+    CHECK(config.backup_max_age.count() == 0);
+}
+
+TEST_CASE("how long final backups are kept, and how old the newest backup may be") {
+    const Scratch scratch;
+    const OperatorConfig config = loaded(scratch, "UNDELETEDAYS=7\nBACKUPMAXAGE=26h\n");
+    CHECK(config.undelete_age == std::chrono::hours(7 * 24));
+    CHECK(config.backup_max_age == std::chrono::hours(26));
+    CHECK(loaded(scratch, "UNDELETEDAYS=0").undelete_age.count() == 0);
+    for (const char* value : {"-1", "7d", "3651", ""}) {
+        CHECK(refusal("\nUNDELETEDAYS=" + std::string(value)).find("number of days") !=
+              std::string::npos);
+    }
+    CHECK(refusal("\nBACKUPMAXAGE=old").find("no duration") != std::string::npos);
 }
 
 TEST_CASE("the settings are data, however they are quoted") {
@@ -58,6 +74,7 @@ TEST_CASE("the settings are data, however they are quoted") {
     CHECK(config.hook_timeout == std::chrono::minutes(30));
     CHECK(loaded(scratch, "HOOKTIMEOUT=0").hook_timeout == std::chrono::seconds(0));
     CHECK(loaded(scratch, "HOOKTIMEOUT=90").hook_timeout == std::chrono::seconds(90));
+    CHECK(loaded(scratch, "ENGINETIMEOUT=5").engine_timeout == std::chrono::seconds(5));
     CHECK(loaded(scratch, "HOOKTIMEOUT=6h").hook_timeout == std::chrono::hours(6));
     CHECK(loaded(scratch, "HEALTHUPTIME=1m").health_uptime == std::chrono::minutes(1));
     CHECK(loaded(scratch, "SNAPSHOT=off").snapshot == SnapshotPolicy::off);
@@ -90,6 +107,7 @@ TEST_CASE("a malformed line is refused with its file and number") {
                              "HOOKTIMEOUT=1w",
                              "HOOKTIMEOUT=99999999999999999999",
                              "HOOKTIMEOUT=99999999999h",
+                             "ENGINETIMEOUT=0",
                              "HEALTHUPTIME=x",
                              "SNAPSHOT=on",
                              "SNAPSHOT=",
