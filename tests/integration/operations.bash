@@ -20,6 +20,9 @@ OPERATIONS=(
     'obliterate|installed|obliterate steady'
     'purge|installed|obliterate --purge steady'
     'undelete|obliterated|undelete steady'
+    'rollback|updated|rollback steady'
+    'rollback-data|updated|rollback --data steady'
+    'replace|outlived|restore --replace b steady'
 )
 
 # ---- where operations begin ----------------------------------------------------------------------
@@ -69,6 +72,21 @@ obliterated() {
     drunner obliterate steady >/dev/null 2>&1
 }
 
+updated() {
+    outdated
+    drunner update steady >/dev/null 2>&1
+    printf 'written since\n' >"$(mount_point drunner-steady-data)/since"
+    touch -d '2001-02-03 04:05:06' "$(mount_point drunner-steady-data)"{,/since}
+}
+
+# There is a backup, and the service went on.
+outlived() {
+    backed_up
+    installed
+    printf 'written since\n' >"$(mount_point drunner-steady-data)/precious"
+    touch -d '2001-02-03 04:05:06' "$(mount_point drunner-steady-data)/precious"
+}
+
 # Owners, modes, times, links, attributes: what a volume is compared by.
 fill_steady() {
     local data more
@@ -104,7 +122,8 @@ state() {
             -path ./etc \) -prune -o \( ! -type d -o -path './var/lib/drunner/services/*' \) \
             -printf '%p|%y|%m|%U:%G|%l\n' | sed -E 's/-[0-9]{8}[0-9TZ]*\.tar/-TIME.tar/' | sort
         find . -path './var/lib/drunner/services/*' -type f ! -name service.json \
-            ! -name variables.sh -print0 | sort -z | xargs -0 -r sha256sum
+            ! -name variables.sh ! -name data.tar.zst -print0 | sort -z | xargs -0 -r sha256sum
+        find . -name data.tar.zst | sort | while read -r name; do kept_copy "$name"; done
         find . -name variables.sh -print0 | sort -z | xargs -0 -r grep -Hv '^INSTALLTIME='
         find . -name service.json -print0 | sort -z | xargs -0 -r \
             jq -cS 'del(.failed_digests, .pulled) | walk(if type == "object" then
@@ -127,6 +146,19 @@ state() {
     ask_engine /volumes | jq -r '.Volumes // [] | sort_by(.Name)[] |
         select(.Labels["drunner.scratch"] == null) |
         "labels \(.Name) \(.Labels // {} | del(.["drunner.operation"]) | tojson)"'
+}
+
+# The data that an update put aside in a file, which has the times of the run in it.
+kept_copy() { # FILE
+    local tree
+    tree=$(mktemp -d "$BATS_TEST_TMPDIR/tree.XXXXXX")
+    zstd -dcq "$1" | tar -x -C "$tree" --wildcards 'volumes/*'
+    (
+        cd "$tree" || exit 1
+        find . -printf 'kept %p|%y|%m|%U:%G|%l\n' | sort
+        find . -type f -print0 | sort -z | xargs -0 -r sha256sum
+    )
+    rm -rf "$tree"
 }
 
 forget_scratch() {
@@ -221,6 +253,8 @@ run_with_rule() { # RULE [WRAPPER...]
         shift 2
         exec "$@"' rules "$1" "$PROXY_RULES" "${@:2}" "$DRUNNER_BINARY" "${ARGUMENTS[@]}"
     : >"$PROXY_RULES"
+    REACHED=no
+    if [[ -n $1 ]] && (($(wc -l <"$PROXY_RECORD") >= ${1%%:*})); then REACHED=yes; fi
 }
 
 # After the run: its exit is one of drunner's own or of the kill, and the machine is as before or as
@@ -228,7 +262,7 @@ run_with_rule() { # RULE [WRAPPER...]
 verdict() { # WHAT
     local told=$status words=$stderr code=0 again=0 recovered patience=${PATIENCE:-0}
     CASES=$((CASES + 1))
-    if [[ $told == 137 ]]; then STRUCK=$((STRUCK + 1)); fi
+    if [[ $told == 137 || $REACHED == yes ]]; then STRUCK=$((STRUCK + 1)); fi
     recovered=$("$DRUNNER_BINARY" recover --all 2>&1) || code=$?
     NOW=$(state)
     for ((; patience > 0; patience--)); do
