@@ -35,6 +35,7 @@ std::string environment(const char* name) {
 
 // The path that the kernel was asked to execute: of a launcher that is the link, not the binary.
 std::string invoked_path() {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): how getauxval hands a pointer out
     const auto* path = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
     return path == nullptr ? std::string() : std::filesystem::absolute(path).string();
 }
@@ -65,12 +66,16 @@ class RealMachine {
         set_up_log(paths_.log_directory(), command_line);
         OperatorConfig config = load_operator_config(paths_);
         const std::string socket = socket_for(service, arguments.value("host"));
-        engine_ = make_rest_engine(socket);
+        EngineLimits limits;
+        if (config.engine_timeout) {
+            limits.answer = limits.work = limits.pull = *config.engine_timeout;
+        }
+        engine_ = make_rest_engine(socket, limits);
         registry_ = make_rest_registry(*engine_, default_docker_config());
         const std::string binary = std::filesystem::read_symlink("/proc/self/exe").string();
         scripts_ = std::make_unique<BashRunner>(BashRunnerSettings{
             prefix, parent_of(binary), config.launcher_directory, config.hook_env});
-        machine_.reset(new Machine{
+        machine_ = std::make_unique<Machine>(Machine{
             *engine_, *registry_, *scripts_, clock_, progress_, paths_, std::move(config), socket,
             drunner_version(), binary, environment("PATH"), command_line,
             std::chrono::seconds(number_option(arguments, "wait", 0, longest_wait_seconds, 0)),

@@ -10,6 +10,20 @@ declare -F die >/dev/null || die() {
     exit "${2:-1}"
 }
 
+# require_settings [NAME...]: dies, naming every setting that SETTINGS declares as required, or that
+# is named here, and that has no value.
+declare -F require_settings >/dev/null || require_settings() {
+    local name missing=()
+    for name in ${REQUIREDSETTINGS[@]+"${REQUIREDSETTINGS[@]}"} "$@"; do
+        if [[ -z ${!name-} ]]; then
+            missing+=("$name")
+        fi
+    done
+    if ((${#missing[@]})); then
+        die "not configured: ${missing[*]}; next: drunner configure $SERVICENAME ${missing[0]}=VALUE"
+    fi
+}
+
 # elementIn WORD ARRAY...: is WORD one of the others?
 declare -F elementIn >/dev/null || elementIn() {
     local word=$1 element

@@ -241,7 +241,10 @@ ImageFiles ImageFilesReader::finish() {
         ImageFile file;
         file.content = content_of(reader.get(), name, left);
         fill_to_size(file.content, entry, name, left);
-        file.executable = (archive_entry_perm(entry) & 0111) != 0;
+        file.mode = archive_entry_perm(entry);
+        file.uid = static_cast<unsigned>(archive_entry_uid(entry));
+        file.gid = static_cast<unsigned>(archive_entry_gid(entry));
+        file.executable = (file.mode & 0111U) != 0;
         total += file.content.size();
         files.emplace(name.substr(root.size() + 1), std::move(file));
     }
@@ -250,6 +253,38 @@ ImageFiles ImageFilesReader::finish() {
     }
     check_parents(files);
     return files;
+}
+
+std::vector<MemberHead> leading_members(Bytes tar, std::size_t most) {
+    std::vector<MemberHead> members;
+    const ArchivePointer reader = open_tar(tar);
+    archive_entry* entry = nullptr;
+    while (members.size() < most) {
+        const int result = archive_read_next_header(reader.get(), &entry);
+        if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
+            break;
+        }
+        MemberHead head;
+        head.name = name_of(entry);
+        switch (archive_entry_filetype(entry)) {
+            case AE_IFREG:
+                head.type = MemberHead::Type::regular;
+                break;
+            case AE_IFDIR:
+                head.type = MemberHead::Type::directory;
+                break;
+            case AE_IFLNK:
+                head.type = MemberHead::Type::symlink;
+                break;
+            default:
+                break;
+        }
+        head.mode = archive_entry_perm(entry);
+        head.uid = static_cast<unsigned>(archive_entry_uid(entry));
+        head.gid = static_cast<unsigned>(archive_entry_gid(entry));
+        members.push_back(std::move(head));
+    }
+    return members;
 }
 
 std::string single_file(Bytes tar, std::uint64_t limit) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "core/bytes.hpp"
 
@@ -12,6 +13,10 @@ namespace drunner {
 struct ImageFile {
     std::string content;
     bool executable = false;
+    // As the image has them; the copies on the host have drunner's own.
+    unsigned mode = 0644;  // permission bits
+    unsigned uid = 0;
+    unsigned gid = 0;
 };
 
 // Relative path with '/' -> file; directories exist only as parts of paths.
@@ -43,6 +48,20 @@ class ImageFilesReader {
     struct State;
     State* state_;
 };
+
+// What the headers of a tar say of a member; no content.
+struct MemberHead {
+    enum class Type { regular, directory, symlink, other };
+
+    std::string name;
+    Type type = Type::other;
+    unsigned mode = 0;  // permission bits
+    unsigned uid = 0;
+    unsigned gid = 0;
+};
+
+// The first members, at most `most`, of a tar whose end may be missing.
+std::vector<MemberHead> leading_members(Bytes tar, std::size_t most);
 
 // The one regular file of an archive-endpoint stream (/etc/passwd, say), at most `limit` bytes.
 // Throws Error(image_refused) where it is not one regular file.

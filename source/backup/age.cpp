@@ -225,7 +225,8 @@ FileKey unwrap_by_password(const Stanza& stanza, const Secret& password) {
     const std::optional<FileKey> key =
         unwrap(scrypt_wrap_key(password, *salt, work_factor), stanza);
     if (!key) {
-        throw Error(ErrorKind::wrong_password, "the password does not open the file",
+        throw Error(ErrorKind::wrong_password,
+                    "the password does not open the file, or its header is damaged",
                     "set PASS or give --password-file FILE");
     }
     return *key;
@@ -278,8 +279,9 @@ FileKey unwrap_file_key(const Header& header, const Secret& password,
         }
     }
     throw Error(ErrorKind::wrong_password,
-                identities.empty() ? "the file is encrypted for age recipients"
-                                   : "none of the identities opens the file",
+                identities.empty()
+                    ? "the file is encrypted for age recipients"
+                    : "none of the identities opens the file, or its header is damaged",
                 "give --identity FILE");
 }
 

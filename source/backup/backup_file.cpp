@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "backup/age_key.hpp"
 #include "backup/direct_file.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -76,6 +77,15 @@ class UnfinishedFile {
 };
 
 }  // namespace
+
+void check_backup_key(const BackupKey& key) {
+    if (!key.password.empty() && !key.recipients.empty()) {
+        throw Error(ErrorKind::usage, "a backup takes a password or recipients, not both");
+    }
+    for (const std::string& recipient : key.recipients) {
+        parse_age_recipient(recipient);
+    }
+}
 
 BackupResult write_backup_file(const BackupJob& job, const std::string& path, Progress& progress) {
     if (exists(path)) {

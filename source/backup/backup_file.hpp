@@ -34,6 +34,7 @@ struct BackupHeader {
     std::string image_reference;
     std::string image_digest;
     std::string image_id;
+    bool image_embedded = false;  // the file holds the image itself
     std::vector<BackupVolume> volumes;
     std::map<std::string, std::string> settings;
     std::vector<std::string> secrets_left_out;
@@ -49,6 +50,9 @@ struct BackupKey {
     bool empty() const { return password.empty() && recipients.empty(); }
 };
 
+// Throws Error(usage) where both or a malformed recipient are given.
+void check_backup_key(const BackupKey& key);
+
 struct BackupJob {
     BackupHeader header;
     std::string scripts_directory;  // services/S/drunner, for show and diff
@@ -56,11 +60,13 @@ struct BackupJob {
     BackupKey key;
     int level = 3;
     unsigned workers = 0;  // 0: one per core
+    // Streams the image into the sink, on the caller's thread; empty: none is embedded.
+    std::function<void(const ByteSink&)> image = {};
 };
 
 struct BackupResult {
     std::uint64_t files = 0;           // regular ones
-    std::uint64_t original_bytes = 0;  // of their content, without holes
+    std::uint64_t original_bytes = 0;  // of their content, without holes and embedded image
     std::uint64_t written_bytes = 0;
     std::string sha256;                 // of every byte written
     std::vector<std::string> vanished;  // files that went or grew while they were read
@@ -106,6 +112,10 @@ class BackupReader {
     // The first member; reading it decrypts and checks what comes before it.
     virtual const BackupHeader& header() = 0;
 
+    // Hands the embedded image over as a stream, once, before anything else is read; without this
+    // call extract and verify pass over it. Only they tell whether it was undamaged.
+    virtual void read_image(const std::function<void(const ByteSource&)>& load) = 0;
+
     // Reads to the end, writing into the targets (owners, modes, times, xattrs, ACLs, hard links,
     // sparse files); nothing leaves them. Only when this returns has every byte been checked:
     // throws Error(archive_damaged) otherwise, and the targets' content is then to be removed.
@@ -124,8 +134,9 @@ class BackupReader {
 };
 
 // Throws Error(archive_damaged) for what is not a backup, Error(wrong_password) where the key is
-// missing or does not fit, Error(archive_refused) for a newer format. The file descriptor stays
-// the caller's and must outlive the reader.
+// missing or does not fit (which nobody can tell from a damaged header of an encrypted file),
+// Error(archive_refused) for a newer format. The file descriptor stays the caller's and must
+// outlive the reader.
 std::unique_ptr<BackupReader> open_backup(int fd, const OpenKey& key);
 
 }  // namespace drunner

@@ -17,6 +17,8 @@ inline constexpr std::string_view header_member = "drunner/header.json";
 inline constexpr std::string_view closing_member = "drunner/closing.json";
 inline constexpr std::string_view scripts_member = "drunner/scripts";
 inline constexpr std::string_view hook_member = "drunner/hook";
+// A part of the embedded image, counted from 0: "drunner/image/000001" first.
+std::string image_member(std::size_t index);
 // The directory of the volume with that place in the header, counted from 0: "volumes/1" first.
 std::string volume_member(std::size_t index);
 

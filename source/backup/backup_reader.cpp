@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -31,6 +32,9 @@ namespace {
 constexpr std::uint64_t json_limit = std::uint64_t{16} << 20U;
 constexpr std::size_t path_limit = std::size_t{128} * 1024;
 constexpr std::size_t name_limit = 255;
+// Of the attributes of directories that are open at once: they are set when a directory is
+// complete, and nothing else bounds how many wait.
+constexpr std::size_t open_attributes_limit = std::size_t{64} << 20U;
 constexpr int wait_milliseconds = 200;
 
 [[noreturn]] void damaged(const std::string& why) {
@@ -92,6 +96,14 @@ class Beginning {
     std::string bytes_;
 };
 
+// A zstd frame, or a skippable one: how a backup without a key begins.
+bool begins_as_frame(std::string_view bytes) {
+    constexpr std::string_view frame = "\x28\xb5\x2f\xfd";
+    constexpr std::string_view skippable_end = "\x2a\x4d\x18";
+    return bytes.starts_with(frame) ||
+           (bytes.size() > skippable_end.size() && bytes.substr(1).starts_with(skippable_end));
+}
+
 ByteSource decrypted(int fd, const OpenKey& key) {
     Beginning beginning(source_of(fd), age_magic.size());
     const bool has_key = !key.password.empty() || !key.identity_file.empty();
@@ -110,6 +122,9 @@ ByteSource decrypted(int fd, const OpenKey& key) {
     }
     if (beginning.bytes().empty()) {
         damaged("it is empty");
+    }
+    if (!begins_as_frame(beginning.bytes())) {
+        damaged("it is no backup at all");
     }
     if (has_key && !key.allow_plain) {
         throw Error(ErrorKind::wrong_password, "a key was given, but the file is not encrypted",
@@ -178,26 +193,26 @@ class Placement {
                 require_directory(entry);
                 Place place{&sections_[i], true, {}, leave(0)};
                 next_section_ = i + 1;
-                levels_.push_back({entry.path, {}});
+                enter(entry);
                 section_ = &sections_[i];
                 return place;
             }
         }
         const std::size_t slash = entry.path.rfind('/');
-        const std::string_view parent =
-            std::string_view(entry.path).substr(0, slash == std::string::npos ? 0 : slash);
+        const std::size_t parent_size = slash == std::string::npos ? 0 : slash;
         std::size_t depth = levels_.size();
-        while (depth > 0 && levels_[depth - 1].path != parent) {
+        while (depth > 0 && levels_[depth - 1].path_size > parent_size) {
             --depth;
         }
-        if (depth == 0) {
+        if (depth == 0 || levels_[depth - 1].path_size != parent_size ||
+            path_.compare(0, parent_size, entry.path, 0, parent_size) != 0) {
             damaged(fmt::format("'{}' is not in its place", printable(entry.path)));
         }
         Place place{section_, false, entry.path.substr(slash + 1), leave(depth)};
         check_name(place.name, entry.path);
         levels_.back().names.push_back(std::hash<std::string>()(place.name));
         if (entry.type == TarType::directory) {
-            levels_.push_back({entry.path, {}});
+            enter(entry);
         }
         return place;
     }
@@ -212,7 +227,7 @@ class Placement {
             damaged(fmt::format("'{}' links out of its volume", printable(entry.path)));
         }
         check_length(entry.target);
-        const std::string below = entry.target.substr(root.size());
+        std::string below = entry.target.substr(root.size());
         for (const std::string& part : split(below, '/')) {
             check_name(part, entry.path);
         }
@@ -225,9 +240,25 @@ class Placement {
 
   private:
     struct Level {
-        std::string path;
+        std::size_t path_size;           // how much of path_ it is: whole paths would add up
+        std::size_t attributes;          // bytes
         std::vector<std::size_t> names;  // hashes: a directory may hold millions
     };
+
+    void enter(const TarEntry& directory) {
+        std::size_t attributes = 0;
+        for (const auto& [name, value] : directory.attributes) {
+            attributes += name.size() + value.size();
+        }
+        open_attributes_ += attributes;
+        if (open_attributes_ > open_attributes_limit) {
+            throw Error(ErrorKind::archive_refused,
+                        fmt::format("the directories around '{}' have more than {} of attributes",
+                                    printable(directory.path), human_size(open_attributes_limit)));
+        }
+        path_ = directory.path;
+        levels_.push_back({path_.size(), attributes, {}});
+    }
 
     // Shows that no two names of a complete directory are the same.
     std::size_t leave(std::size_t depth) {
@@ -236,10 +267,11 @@ class Placement {
             std::vector<std::size_t>& names = levels_.back().names;
             std::sort(names.begin(), names.end());
             if (std::adjacent_find(names.begin(), names.end()) != names.end()) {
-                damaged(fmt::format("something in '{}' is there twice",
-                                    printable(levels_.back().path)));
+                damaged(fmt::format("something in '{}' is there twice", printable(path_)));
             }
+            open_attributes_ -= levels_.back().attributes;
             levels_.pop_back();
+            path_.resize(levels_.empty() ? 0 : levels_.back().path_size);
             ++count;
         }
         return count;
@@ -266,7 +298,9 @@ class Placement {
     std::vector<Section> sections_;
     std::size_t next_section_ = 0;
     const Section* section_ = nullptr;
+    std::string path_;  // of the innermost directory
     std::vector<Level> levels_;
+    std::size_t open_attributes_ = 0;
 };
 
 class StreamedBackup : public BackupReader {
@@ -292,7 +326,68 @@ class StreamedBackup : public BackupReader {
         return read("verify", {}, member, progress);
     }
 
+    void read_image(const std::function<void(const ByteSource&)>& load) override {
+        std::vector<std::byte> held;
+        std::size_t used = 0;
+        ahead_ = tar_.next();
+        bool inside = take_image_part();
+        const auto source = [&](std::span<std::byte> buffer) -> std::size_t {
+            while (inside && used == held.size()) {
+                const Bytes bytes = tar_.content().bytes;
+                held.assign(bytes.begin(), bytes.end());
+                used = 0;
+                if (held.empty()) {
+                    ahead_ = tar_.next();
+                    inside = take_image_part();
+                }
+            }
+            const std::size_t count = std::min(buffer.size(), held.size() - used);
+            std::copy_n(held.begin() + static_cast<std::ptrdiff_t>(used), count, buffer.begin());
+            used += count;
+            return count;
+        };
+        load(source);
+        // The engine need not read what follows the end of its tar.
+        std::array<std::byte, 4096> rest{};
+        while (source(rest) > 0) {
+            check_cancellation();
+        }
+    }
+
   private:
+    // Whether the entry ahead is the next part of the image, which is then counted.
+    bool take_image_part() {
+        if (!ahead_ || ahead_->path != image_member(image_parts_)) {
+            return false;
+        }
+        if (!header_.image_embedded || ahead_->type != TarType::file || ahead_->sparse) {
+            damaged(fmt::format("'{}' is not in its place", ahead_->path));
+        }
+        ++image_parts_;
+        image_bytes_ += stored_size(*ahead_);
+        count(*ahead_);
+        return true;
+    }
+
+    // The first entry behind the image.
+    std::optional<TarEntry> next_entry() {
+        if (!behind_image_) {
+            if (!ahead_) {
+                ahead_ = tar_.next();
+            }
+            while (take_image_part()) {
+                check_cancellation();
+                ahead_ = tar_.next();
+            }
+            if (header_.image_embedded && image_parts_ == 0) {
+                damaged("its image is missing");
+            }
+            behind_image_ = true;
+            return std::exchange(ahead_, std::nullopt);
+        }
+        return tar_.next();
+    }
+
     std::string json_text(const TarEntry& entry) {
         if (entry.sparse || entry.size > json_limit) {
             damaged(fmt::format("'{}' is too large", printable(entry.path)));
@@ -355,7 +450,7 @@ class StreamedBackup : public BackupReader {
         };
         std::optional<TarEntry> entry;
         while (true) {
-            entry = tar_.next();
+            entry = next_entry();
             if (!entry) {
                 damaged("it is truncated, its closing member is missing");
             }
@@ -408,7 +503,7 @@ class StreamedBackup : public BackupReader {
         placement.finish();
         check_closing(*entry);
         finish_writer();
-        result.original_bytes = seen_.content_bytes;
+        result.original_bytes = seen_.content_bytes - image_bytes_;
         return result;
     }
 
@@ -428,6 +523,10 @@ class StreamedBackup : public BackupReader {
     TarReader tar_;
     BackupHeader header_;
     BackupClosing seen_;
+    std::optional<TarEntry> ahead_;
+    std::size_t image_parts_ = 0;
+    std::uint64_t image_bytes_ = 0;
+    bool behind_image_ = false;
 };
 
 }  // namespace

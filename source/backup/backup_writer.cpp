@@ -315,7 +315,52 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
     BackupResult result;
     BackupClosing closing;
     Sha256 headers;
+    std::uint64_t image_bytes = 0;
     Activity activity(progress, "backup");
+    const auto deliver = [&](Frame& frame) {
+        check_cancellation();
+        for (GrowingBuffer& bytes : frame.frames) {
+            output.write(bytes.bytes());
+            spare.give(std::move(bytes));
+        }
+        ReadNotes& notes = frame.notes;
+        headers.update(as_bytes(notes.headers));
+        closing.members += notes.members;
+        closing.content_bytes += notes.content_bytes;
+        result.files += notes.files;
+        std::move(notes.vanished.begin(), notes.vanished.end(),
+                  std::back_inserter(result.vanished));
+        activity.at(closing.content_bytes, 0);
+    };
+    if (job.image) {
+        const auto deliver_text = [&](const std::string& path, const std::string& text) {
+            GrowingBuffer tar;
+            Frame frame;
+            append_text(path, text, tar, frame.notes);
+            compress(compressors.front(), tar.bytes(), frame);
+            deliver(frame);
+        };
+        const Piece header = *pieces.next();
+        deliver_text(header.text_path, header.text);
+        std::size_t parts = 0;
+        std::string part;
+        const std::uint64_t before = closing.content_bytes;
+        job.image([&](Bytes bytes) {
+            while (!bytes.empty()) {
+                const Bytes taken =
+                    bytes.first(std::min<std::size_t>(bytes.size(), piece_size - part.size()));
+                part += as_text(taken);
+                bytes = bytes.subspan(taken.size());
+                if (part.size() == piece_size) {
+                    deliver_text(image_member(parts++), std::exchange(part, {}));
+                }
+            }
+        });
+        if (!part.empty()) {
+            deliver_text(image_member(parts), part);
+        }
+        image_bytes = closing.content_bytes - before;
+    }
     {
         OrderedPool<Piece, Frame> pool(
             workers, pieces_ahead, window, [&] { return pieces.next(); },
@@ -340,22 +385,10 @@ BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Pr
                 return frame;
             });
         while (auto frame = pool.next()) {
-            check_cancellation();
-            for (GrowingBuffer& bytes : frame->frames) {
-                output.write(bytes.bytes());
-                spare.give(std::move(bytes));
-            }
-            ReadNotes& notes = frame->notes;
-            headers.update(as_bytes(notes.headers));
-            closing.members += notes.members;
-            closing.content_bytes += notes.content_bytes;
-            result.files += notes.files;
-            std::move(notes.vanished.begin(), notes.vanished.end(),
-                      std::back_inserter(result.vanished));
-            activity.at(closing.content_bytes, 0);
+            deliver(*frame);
         }
     }
-    result.original_bytes = closing.content_bytes;
+    result.original_bytes = closing.content_bytes - image_bytes;
     closing.headers_sha256 = headers.hex();
     GrowingBuffer tar;
     ReadNotes notes;

@@ -101,7 +101,7 @@ Key32 scrypt(std::string_view password, Bytes salt, int log_n) {
     std::uint32_t r = 8;
     std::uint32_t p = 1;
     // The library's own limit is 32 MiB; 128 * N * r bytes and some blocks are needed.
-    std::uint64_t memory = 128 * r * (n + 16);
+    std::uint64_t memory = std::uint64_t{128} * r * (n + 16);
     const std::array parameters{octets(OSSL_KDF_PARAM_PASSWORD, as_bytes(password)),
                                 octets(OSSL_KDF_PARAM_SALT, salt),
                                 OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),

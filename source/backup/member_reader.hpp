@@ -45,7 +45,7 @@ void append_content(const LargeFile& file, std::uint64_t position, std::uint64_t
 
 // Appends the whole member, whatever it is; nothing where it vanished. Throws Error(system),
 // Error(in_use).
-void append_member(FoundEntry entry, const ReadAt& read_at, GrowingBuffer& tar, ReadNotes& notes);
+void append_member(FoundEntry found, const ReadAt& read_at, GrowingBuffer& tar, ReadNotes& notes);
 
 // Appends a file of drunner's own.
 void append_text(const std::string& path, std::string_view text, GrowingBuffer& tar,

@@ -229,7 +229,8 @@ std::uint64_t decimal(std::string_view text) {
 }
 
 std::uint32_t identifier(std::uint64_t number) {
-    if (number > UINT32_MAX) {
+    // The largest number means "leave it" to chown, which would leave the file root's.
+    if (number >= UINT32_MAX) {
         damaged("an owner is out of range");
     }
     return static_cast<std::uint32_t>(number);
@@ -288,6 +289,21 @@ std::string acl_value(const std::string& text) {
         damaged(fmt::format("the access control list '{}' is malformed", printable(text)));
     }
     return *value;
+}
+
+// What no kernel takes is no attribute.
+void require_attribute(const std::string& name, const std::string& value) {
+    if (name.empty() || name.size() > XATTR_NAME_MAX || value.size() > XATTR_SIZE_MAX) {
+        damaged("an extended attribute is out of range");
+    }
+}
+
+void require_target(const TarEntry& entry) {
+    const bool is_link = entry.type == TarType::symlink || entry.type == TarType::hard_link;
+    const bool too_long = entry.type == TarType::symlink && entry.target.size() >= PATH_MAX;
+    if (is_link && (entry.target.empty() || too_long)) {
+        damaged(fmt::format("the link '{}' leads to no path", printable(entry.path)));
+    }
 }
 
 void require_no_nul(const std::string& text) {
@@ -414,6 +430,7 @@ struct TarReader::Records {
             if (key.starts_with(attribute_key)) {
                 entry.attributes.emplace_back(unescaped(key.substr(attribute_key.size())), value);
                 require_no_nul(entry.attributes.back().first);
+                require_attribute(entry.attributes.back().first, value);
             } else if (key == acl_access_key) {
                 entry.attributes.emplace_back(acl_access_attribute, acl_value(value));
             } else if (key == acl_default_key) {
@@ -563,6 +580,7 @@ std::optional<TarEntry> TarReader::next() {
         }
         require_no_nul(entry.path);
         require_no_nul(entry.target);
+        require_target(entry);
         if (entry.type == TarType::directory && entry.path.ends_with('/')) {
             entry.path.pop_back();
         }

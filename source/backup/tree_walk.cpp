@@ -56,7 +56,7 @@ FoundEntry TreeWalk::enter(FileDescriptor fd, std::string path, const struct sta
         stack_[stack_.size() - open_levels].directory.reset();
     }
     Frame frame;
-    frame.path = path;
+    frame.path_size = path.size();
     frame.device = status.st_dev;
     frame.inode = status.st_ino;
     FileDescriptor reading(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
@@ -68,6 +68,7 @@ FoundEntry TreeWalk::enter(FileDescriptor fd, std::string path, const struct sta
         throw cannot_read(path, errno);
     }
     reading.release();
+    path_ = path;
     frame.directory =
         std::make_shared<const OpenDirectory>(OpenDirectory{std::move(fd), std::move(path)});
     FoundEntry entry;
@@ -97,7 +98,7 @@ std::optional<FoundEntry> TreeWalk::next() {
 }
 
 // Puts the next names of the directory in order; false at its end.
-bool TreeWalk::read_names(Frame& frame) {
+bool TreeWalk::read_names(Frame& frame) const {
     frame.found.clear();
     frame.order.clear();
     frame.place = 0;
@@ -106,7 +107,7 @@ bool TreeWalk::read_names(Frame& frame) {
         const dirent* found = readdir(frame.stream.get());
         if (found == nullptr) {
             if (errno != 0) {
-                throw cannot_read(frame.path, errno);
+                throw cannot_read(path_, errno);
             }
             break;
         }
@@ -163,7 +164,9 @@ std::optional<FoundEntry> TreeWalk::next_in(Frame& frame) {
             sockets.push_back(entry.path());
             continue;
         }
-        if (entry.status.st_nlink > 1 && !note_links(entry)) {
+        // A restore makes no devices, so that nothing may link to one.
+        const bool is_device = S_ISCHR(entry.status.st_mode) || S_ISBLK(entry.status.st_mode);
+        if (entry.status.st_nlink > 1 && !is_device && !note_links(entry)) {
             continue;
         }
         return entry;
@@ -175,7 +178,7 @@ std::optional<FoundEntry> TreeWalk::next_below(Frame& frame) {
     while (frame.cursor < frame.subdirectories.size()) {
         const std::string name = frame.subdirectories.c_str() + frame.cursor;
         frame.cursor += name.size() + 1;
-        const std::string path = frame.path + "/" + name;
+        const std::string path = path_ + "/" + name;
         FileDescriptor fd(openat(frame.directory->fd.get(), name.c_str(),
                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
         struct stat status {};
@@ -194,6 +197,7 @@ std::optional<FoundEntry> TreeWalk::next_below(Frame& frame) {
 void TreeWalk::leave() {
     const Frame left = std::move(stack_.back());
     stack_.pop_back();
+    path_.resize(stack_.empty() ? 0 : stack_.back().path_size);
     if (stack_.empty() || stack_.back().directory) {
         return;
     }
@@ -201,14 +205,13 @@ void TreeWalk::leave() {
     FileDescriptor fd(openat(left.directory->fd.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     struct stat status {};
     if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-        throw cannot_read(parent.path, errno);
+        throw cannot_read(path_, errno);
     }
     if (status.st_dev != parent.device || status.st_ino != parent.inode) {
         throw Error(ErrorKind::in_use,
-                    fmt::format("'{}' was moved while it was read", printable(left.path)));
+                    fmt::format("something in '{}' was moved while it was read", printable(path_)));
     }
-    parent.directory =
-        std::make_shared<const OpenDirectory>(OpenDirectory{std::move(fd), parent.path});
+    parent.directory = std::make_shared<const OpenDirectory>(OpenDirectory{std::move(fd), path_});
 }
 
 bool TreeWalk::is_excluded(const std::string& path) const {

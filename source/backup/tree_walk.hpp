@@ -54,7 +54,7 @@ class TreeWalk {
   private:
     struct Frame {
         std::shared_ptr<const OpenDirectory> directory;  // empty while it is closed to save it
-        std::string path;
+        std::size_t path_size = 0;  // how much of path_ it is: whole paths would add up
         dev_t device = 0;
         ino_t inode = 0;
         std::unique_ptr<DIR, int (*)(DIR*)> stream{nullptr, closedir};
@@ -67,7 +67,7 @@ class TreeWalk {
     };
 
     FoundEntry enter(FileDescriptor fd, std::string path, const struct stat& status);
-    static bool read_names(Frame& frame);
+    bool read_names(Frame& frame) const;
     std::optional<FoundEntry> next_in(Frame& frame);
     std::optional<FoundEntry> next_below(Frame& frame);
     void leave();
@@ -79,6 +79,7 @@ class TreeWalk {
     std::vector<std::string> excludes_;
     std::optional<FoundEntry> root_;
     std::vector<Frame> stack_;
+    std::string path_;  // of the innermost frame
     struct Links {
         std::string path;
         nlink_t left;

@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -83,7 +84,27 @@ void write_at(int fd, Bytes bytes, std::uint64_t offset, const std::string& path
     }
 }
 
-// Opens a directory below `root` that may have any depth; no part of its path may be a link.
+// Opens what lies below the directory; no part of its path may lead out of it or be a link.
+FileDescriptor open_confined(int directory, const std::string& path, std::uint64_t flags,
+                             std::uint64_t mode = 0) {
+    open_how how{};
+    how.flags = flags | O_NOFOLLOW | O_CLOEXEC;
+    how.mode = mode;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    return FileDescriptor(
+        static_cast<int>(syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how)));
+}
+
+// What has no openat2: the name of an entry, which must be no more than that.
+void require_name(const std::string& name, const std::string& path) {
+    if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+        throw Error(
+            ErrorKind::archive_damaged,
+            fmt::format("the backup is damaged: '{}' is no path for a backup", printable(path)));
+    }
+}
+
+// Opens a directory below `root` that may have any depth.
 FileDescriptor open_beneath(int root, std::string_view path, const std::string& shown) {
     constexpr std::size_t most_at_once = 4000;
     FileDescriptor directory(openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -97,11 +118,7 @@ FileDescriptor open_beneath(int root, std::string_view path, const std::string& 
         }
         const std::string part(path.substr(0, end));
         path.remove_prefix(std::min(end + 1, path.size()));
-        open_how how{};
-        how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-        how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-        FileDescriptor next(static_cast<int>(
-            syscall(SYS_openat2, directory.get(), part.c_str(), &how, sizeof how)));
+        FileDescriptor next = open_confined(directory.get(), part, O_RDONLY | O_DIRECTORY);
         if (!next.valid()) {
             throw Error(ErrorKind::archive_damaged,
                         fmt::format("the backup is damaged: '{}' links to what is not there",
@@ -161,6 +178,11 @@ class Attributes {
         if (result == 0) {
             return;
         }
+        if (errno == EINVAL || errno == ERANGE || errno == E2BIG) {
+            throw Error(ErrorKind::archive_damaged,
+                        fmt::format("the backup is damaged: '{}' of '{}' is malformed",
+                                    printable(name), printable(entry.path)));
+        }
         if (errno != ENOTSUP && errno != EPERM) {
             throw cannot_write(entry.path, errno);
         }
@@ -179,6 +201,68 @@ struct Task {
     std::string name;  // empty: the directory is complete
     TarEntry entry;
     GrowingBuffer content;
+
+    std::size_t size() const {
+        std::size_t sum = content.size();
+        for (const auto& [attribute, value] : entry.attributes) {
+            sum += attribute.size() + value.size();
+        }
+        return sum;
+    }
+};
+
+// Keeps a restore from filling the file system to its last byte, on which the engine and every
+// other service may write: an archive of zeros is small, and nobody knows its size before its end.
+class Room {
+  public:
+    void watch(int directory, std::string path) {
+        directory_ = directory;
+        path_ = std::move(path);
+    }
+
+    // An entry, or more of one, with so much content is about to be written.
+    void spend(std::uint64_t bytes) {
+        const std::lock_guard lock(mutex_);
+        const std::uint64_t cost = bytes + overhead;
+        if (cost > bytes_ || entries_ == 0) {
+            look(cost);
+        }
+        bytes_ -= cost;
+        --entries_;
+    }
+
+  private:
+    // What an entry takes beside its content: a block, about.
+    static constexpr std::uint64_t overhead = 4096;
+    static constexpr std::uint64_t largest_reserve = std::uint64_t{64} << 20U;
+    static constexpr std::uint64_t reserved_part = 64;
+    // A part of what is left may be spent before the next look, since others write there too.
+    static constexpr std::uint64_t spent_part = 4;
+
+    void look(std::uint64_t cost) {
+        struct statvfs status {};
+        require(fstatvfs(directory_, &status), path_);
+        const std::uint64_t reserve =
+            std::min(status.f_blocks * status.f_frsize / reserved_part, largest_reserve);
+        const std::uint64_t free = status.f_bavail * status.f_frsize;
+        // A file system that counts no entries (btrfs) says that it has none.
+        const bool counted = status.f_files > 0;
+        const std::uint64_t entries = counted ? status.f_favail : UINT64_MAX;
+        const std::uint64_t reserved_entries = counted ? status.f_files / reserved_part : 0;
+        if (free < reserve + cost || entries <= reserved_entries) {
+            throw Error(ErrorKind::no_space,
+                        fmt::format("cannot write below '{}': no space would be left there",
+                                    printable(path_)));
+        }
+        bytes_ = std::max((free - reserve) / spent_part, cost);
+        entries_ = std::max<std::uint64_t>((entries - reserved_entries) / spent_part, 1);
+    }
+
+    std::mutex mutex_;
+    int directory_ = -1;
+    std::string path_;
+    std::uint64_t bytes_ = 0;
+    std::uint64_t entries_ = 0;
 };
 
 // With the mode that it is to have, as far as the thread's umask allows, but nothing for the group
@@ -186,9 +270,8 @@ struct Task {
 FileDescriptor create_file_in(const Directory& directory, const std::string& name,
                               const TarEntry& entry) {
     const mode_t bits = entry.gid == getegid() ? 0777U : 0707U;
-    FileDescriptor fd(openat(directory->get(), name.c_str(),
-                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                             entry.mode & bits));
+    FileDescriptor fd =
+        open_confined(directory->get(), name, O_WRONLY | O_CREAT | O_EXCL, entry.mode & bits);
     require_created(fd.get(), entry.path);
     return fd;
 }
@@ -196,7 +279,8 @@ FileDescriptor create_file_in(const Directory& directory, const std::string& nam
 // One thread and what waits for it.
 class Writer {
   public:
-    explicit Writer(Attributes& attributes) : attributes_(attributes), thread_([this] { run(); }) {}
+    Writer(Attributes& attributes, Room& room)
+        : attributes_(attributes), room_(room), thread_([this] { run(); }) {}
 
     ~Writer() {
         {
@@ -215,7 +299,7 @@ class Writer {
             return failure_ || (tasks_.size() < queue_length && bytes_ < queue_bytes);
         });
         rethrow();
-        bytes_ += task.content.size();
+        bytes_ += task.size();
         tasks_.push_back(std::move(task));
         const bool first = tasks_.size() == 1;
         lock.unlock();
@@ -277,7 +361,10 @@ class Writer {
         const TarEntry& entry = task.entry;
         if (task.name.empty()) {
             attributes_.apply(task.directory->get(), entry);
-        } else if (entry.type == TarType::symlink) {
+            return;
+        }
+        room_.spend(task.content.size());
+        if (entry.type == TarType::symlink) {
             require_created(
                 symlinkat(entry.target.c_str(), task.directory->get(), task.name.c_str()),
                 entry.path);
@@ -293,6 +380,7 @@ class Writer {
     }
 
     Attributes& attributes_;
+    Room& room_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<Task> tasks_;
@@ -308,7 +396,8 @@ class Writer {
 struct TreeWriter::State {
     struct Level {
         Directory directory;  // empty while it is closed to save it
-        TarEntry entry;
+        TarEntry entry;       // without its path, which would add up
+        std::size_t path_size = 0;
         dev_t device = 0;
         ino_t inode = 0;
         std::size_t writer = 0;
@@ -320,9 +409,11 @@ struct TreeWriter::State {
         std::string shown;
     };
 
-    Attributes attributes;
-    std::array<std::unique_ptr<Writer>, writers> threads;
     FileDescriptor root;
+    Attributes attributes;
+    Room room;
+    std::array<std::unique_ptr<Writer>, writers> threads;
+    std::string path;  // of the innermost directory
     std::vector<Level> levels;
     std::vector<Link> links;
     std::size_t directories = 0;
@@ -335,8 +426,9 @@ struct TreeWriter::State {
         if (levels.size() >= open_levels) {
             levels[levels.size() - open_levels].directory.reset();
         }
+        path = std::exchange(entry.path, {});
         levels.push_back({std::make_shared<const FileDescriptor>(std::move(fd)), std::move(entry),
-                          status.st_dev, status.st_ino, directories++ % writers});
+                          path.size(), status.st_dev, status.st_ino, directories++ % writers});
     }
 
     void drain() {
@@ -377,8 +469,9 @@ TreeWriter::TreeWriter(const std::string& directory, TarEntry root)
     if (!state_->root.valid() || !fd.valid()) {
         throw cannot_write(directory, errno);
     }
+    state_->room.watch(state_->root.get(), directory);
     for (auto& thread : state_->threads) {
-        thread = std::make_unique<Writer>(state_->attributes);
+        thread = std::make_unique<Writer>(state_->attributes, state_->room);
     }
     state_->push_level(std::move(fd), std::move(root));
 }
@@ -387,9 +480,10 @@ TreeWriter::~TreeWriter() = default;
 
 void TreeWriter::open_directory(const std::string& name, TarEntry entry) {
     const int parent = state_->levels.back().directory->get();
+    require_name(name, entry.path);
+    state_->room.spend(0);
     require_created(mkdirat(parent, name.c_str(), 0700), entry.path);
-    FileDescriptor fd(
-        openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    FileDescriptor fd = open_confined(parent, name, O_RDONLY | O_DIRECTORY);
     if (!fd.valid()) {
         throw cannot_write(entry.path, errno);
     }
@@ -402,12 +496,14 @@ void TreeWriter::close_directory() {
     }
     State::Level level = std::move(state_->levels.back());
     state_->levels.pop_back();
+    level.entry.path = state_->path;
+    state_->path.resize(state_->levels.empty() ? 0 : state_->levels.back().path_size);
     if (!state_->levels.empty() && !state_->levels.back().directory) {
         State::Level& parent = state_->levels.back();
         FileDescriptor fd(openat(level.directory->get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         struct stat status {};
         if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-            throw cannot_write(parent.entry.path, errno);
+            throw cannot_write(state_->path, errno);
         }
         if (status.st_dev != parent.device || status.st_ino != parent.inode) {
             throw Error(ErrorKind::in_use, fmt::format("'{}' was moved while it was written",
@@ -422,9 +518,12 @@ void TreeWriter::close_directory() {
 
 void TreeWriter::add(const std::string& name, TarEntry entry, TarReader& reader) {
     const Directory& directory = state_->levels.back().directory;
+    require_name(name, entry.path);
     if (entry.type == TarType::file && (entry.sparse || entry.size > queued_file_limit)) {
+        state_->room.spend(0);
         const FileDescriptor fd = create_file_in(directory, name, entry);
         for (auto part = reader.content(); !part.bytes.empty(); part = reader.content()) {
+            state_->room.spend(part.bytes.size());
             write_at(fd.get(), part.bytes, part.offset, entry.path);
         }
         if (entry.sparse) {
@@ -442,8 +541,10 @@ void TreeWriter::add(const std::string& name, TarEntry entry, TarReader& reader)
 }
 
 void TreeWriter::add_hard_link(const std::string& name, const std::string& target) {
-    const State::Level& level = state_->levels.back();
-    state_->links.push_back({target, level.directory, name, level.entry.path + "/" + name});
+    const std::string path = state_->path + "/" + name;
+    require_name(name, path);
+    state_->room.spend(0);
+    state_->links.push_back({target, state_->levels.back().directory, name, path});
     if (state_->links.size() >= pending_links) {
         state_->make_links();
     }

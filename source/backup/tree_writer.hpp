@@ -14,7 +14,8 @@ namespace drunner {
 // after its directory, which open_directory and close_directory bracket. Names are single parts of
 // paths; nothing is followed and nothing leaves the directory. Files are created by threads of its
 // own, so an error may only come out of a later call. Throws Error(system or no_space) naming the
-// file, Error(archive_damaged) where something exists already.
+// file, Error(no_space) before the file system is full to its last block or entry,
+// Error(archive_damaged) where something exists already.
 class TreeWriter {
   public:
     // `root` is the entry of the directory itself.

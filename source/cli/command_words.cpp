@@ -65,6 +65,22 @@ Secret password_of(const Arguments& arguments) {
     return password;
 }
 
+std::map<std::string, std::string> assignments_of(const std::vector<std::string>& words) {
+    std::map<std::string, std::string> assignments;
+    for (const std::string& word : words) {
+        const std::size_t equals = word.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw Error(ErrorKind::usage,
+                        "'" + printable(word) + "' is no setting; NAME=VALUE is meant");
+        }
+        if (!assignments.emplace(word.substr(0, equals), word.substr(equals + 1)).second) {
+            throw Error(ErrorKind::usage,
+                        "'" + printable(word.substr(0, equals)) + "' is given twice");
+        }
+    }
+    return assignments;
+}
+
 OpenKey open_key_of(const Arguments& arguments) {
     OpenKey key;
     key.password = password_of(arguments);

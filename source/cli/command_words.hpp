@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "backup/backup_file.hpp"
 #include "cli/command.hpp"
@@ -33,6 +35,9 @@ inline constexpr std::array open_key_options{
     OptionRow{"no-trailer", 0, nullptr, "accept a file that stock tools made, without checksum"},
 };
 OpenKey open_key_of(const Arguments& arguments);
+
+// NAME=VALUE words as a map. Throws Error(usage) for a word without '=', or a name given twice.
+std::map<std::string, std::string> assignments_of(const std::vector<std::string>& words);
 
 // Two lists of options as one.
 template <std::size_t First, std::size_t Second>

@@ -8,7 +8,7 @@ std::string condition_document(std::string_view command, const ServiceCondition&
     using nlohmann::json;
     json problems = json::array();
     for (const Problem& problem : condition.problems) {
-        problems.push_back({{"what", problem.what}, {"next", problem.next}});
+        problems.push_back({{"id", problem.id}, {"what", problem.what}, {"next", problem.next}});
     }
     json containers = json::array();
     bool running = false;
@@ -26,10 +26,23 @@ std::string condition_document(std::string_view command, const ServiceCondition&
     if (!condition.operation.empty()) {
         document["operation"] = condition.operation;
     }
+    document["held"] = condition.hold.has_value();
+    if (condition.hold) {
+        document["hold"] = {{"since", condition.hold->since}, {"until", hold_end(*condition.hold)}};
+    }
     if (condition.manifest) {
         document["reference"] = condition.manifest->release().reference;
         document["image_id"] = condition.manifest->release().image_id;
         document["image_digest"] = condition.manifest->release().image_digest;
+        if (const auto& backup = condition.manifest->last_backup) {
+            document["last_backup"] = {{"at", backup->at}, {"file", backup->file}};
+        }
+        if (const auto& drill = condition.manifest->last_drill) {
+            document["last_drill"] = {{"at", drill->at},
+                                      {"file", drill->file},
+                                      {"passed", drill->passed},
+                                      {"reason", drill->reason}};
+        }
         if (command == "inspect") {
             document["manifest"] = json::parse(to_json(*condition.manifest));
         }

@@ -24,7 +24,7 @@ void open_log() {
     const std::string path = log_directory + "/drunner.log";
     make_directories(log_directory);
     // spdlog would create it readable for everybody.
-    FileDescriptor(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const FileDescriptor created(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     logger = std::make_shared<spdlog::logger>(
         "drunner",
         std::make_shared<spdlog::sinks::rotating_file_sink_st>(path, file_bytes, kept_files));

@@ -16,6 +16,7 @@ struct KindRow {
 
 constexpr std::array kind_rows{
     KindRow{ErrorKind::usage, "usage", false},
+    KindRow{ErrorKind::settings, "settings", false},
     KindRow{ErrorKind::invalid_name, "invalid-name", false},
     KindRow{ErrorKind::invalid_reference, "invalid-reference", false},
     KindRow{ErrorKind::image_not_found, "image-not-found", false},
@@ -33,6 +34,7 @@ constexpr std::array kind_rows{
     KindRow{ErrorKind::registry_unreachable, "registry-unreachable", true},
     KindRow{ErrorKind::registry_denied, "registry-denied", false},
     KindRow{ErrorKind::script_failed, "script-failed", false},
+    KindRow{ErrorKind::unhealthy, "unhealthy", false},
     KindRow{ErrorKind::volume_missing, "volume-missing", false},
     KindRow{ErrorKind::volume_foreign, "volume-foreign", false},
     KindRow{ErrorKind::in_use, "in-use", true},

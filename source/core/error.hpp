@@ -10,6 +10,7 @@ namespace drunner {
 // output and in the log. error.cpp holds the one table of them.
 enum class ErrorKind {
     usage,                 // the command line cannot be understood
+    settings,              // the operator's settings cannot be understood
     invalid_name,          // a service's name is malformed, reserved or taken
     invalid_reference,     // not an image reference
     image_not_found,       // neither the engine nor a registry has the image
@@ -27,6 +28,7 @@ enum class ErrorKind {
     registry_unreachable,  // no usable answer from the registry
     registry_denied,       // the registry wants other credentials
     script_failed,         // a hook or command of the service failed
+    unhealthy,             // a container of the service does not stay up or become healthy
     volume_missing,        // a recorded volume is gone
     volume_foreign,        // a volume belongs to another service or installation
     in_use,                // somebody else's container uses what must be idle

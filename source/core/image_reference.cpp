@@ -82,7 +82,7 @@ bool is_path_part(std::string_view part) {
             ++i;
             continue;
         }
-        const std::size_t end = static_cast<std::size_t>(
+        const auto end = static_cast<std::size_t>(
             std::find_if(part.begin() + static_cast<std::ptrdiff_t>(i), part.end(), in_group) -
             part.begin());
         const std::string_view separator = part.substr(i, end - i);

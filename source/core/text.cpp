@@ -96,6 +96,17 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
     return joined;
 }
 
+std::string quoted_lines(std::string_view text) {
+    const std::string_view lines = trim(text);
+    std::string quoted;
+    if (!lines.empty()) {
+        for (const std::string& line : split(lines, '\n')) {
+            quoted += "\n  | " + printable(line);
+        }
+    }
+    return quoted;
+}
+
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {
     const auto distance = [&](std::string_view other) {
         std::vector<std::size_t> row(other.size() + 1);

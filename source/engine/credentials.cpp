@@ -22,8 +22,6 @@
 #include "core/text.hpp"
 #include "host/file.hpp"
 
-extern char** environ;
-
 namespace drunner {
 namespace {
 
@@ -69,7 +67,7 @@ std::string key_for(const json& object, const std::string& domain) {
     if (!object.is_object()) {
         return "";
     }
-    const std::string usual =
+    std::string usual =
         domain == docker_hub ? std::string(docker_hub_address) : std::string(domain);
     if (object.contains(usual)) {
         return usual;

@@ -16,12 +16,8 @@ namespace drunner {
 
 using Labels = std::map<std::string, std::string>;
 
-// What GET /version and GET /info say.
+// What GET /info says.
 struct EngineInfo {
-    std::string name;         // "Docker Engine", "Podman Engine"
-    std::string version;      // "20.10.24"
-    std::string api_version;  // the negotiated one, "1.41"
-    std::string socket;       // path of the socket
     bool user_namespaces = false;
     std::vector<std::string> insecure_registries;  // host[:port] and CIDR, as the engine lists them
 };
@@ -41,6 +37,12 @@ struct Image {
     std::string architecture;
     bool has_healthcheck = false;
     std::uint64_t size = 0;  // bytes
+};
+
+// One tag of an image.
+struct ImageTag {
+    std::string image_id;
+    std::string reference;  // "REPOSITORY:TAG", as the engine spells it
 };
 
 struct Mount {
@@ -142,6 +144,8 @@ class Engine {
     virtual EngineInfo info() = 0;
 
     virtual std::optional<Image> find_image(std::string_view reference) = 0;
+    // Every tag of the repository ("localhost/drunner"), in no order.
+    virtual std::vector<ImageTag> list_tags(std::string_view repository) = 0;
     // Pulls and follows the stream to its end; an error inside it is thrown (image_not_found,
     // registry_denied, registry_unreachable or engine_refused).
     virtual void pull_image(const ImageReference& reference, const RegistryAuth& auth,
@@ -156,6 +160,11 @@ class Engine {
     // Removes the tag (or the image where an id is given); false where it was absent.
     // Never forces: an image in use is Error(engine_conflict).
     virtual bool remove_image(std::string_view reference) = 0;
+
+    // Streams the image as a tar that load_image takes; by id, so that no tag is in it.
+    virtual void save_image(std::string_view id, const ByteSink& tar) = 0;
+    // Takes in what save_image gave, here or elsewhere, with the tags that are in it.
+    virtual void load_image(const ByteSource& tar, Progress& progress) = 0;
 
     // Answers the new container's id. A taken name is Error(engine_conflict), an unknown image
     // Error(engine_not_found).

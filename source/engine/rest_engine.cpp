@@ -13,7 +13,9 @@
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "engine/engine_streams.hpp"
 #include "engine/http.hpp"
+#include "engine/json_fields.hpp"
 #include "engine/pull_error.hpp"
 
 namespace drunner {
@@ -25,7 +27,7 @@ using std::chrono::milliseconds;
 struct ApiVersion {
     int major = 0;
     int minor = 0;
-    auto operator<=>(const ApiVersion&) const = default;
+    auto operator<=>(const ApiVersion&) const = default;  // NOLINT(modernize-use-nullptr)
     std::string text() const { return std::to_string(major) + "." + std::to_string(minor); }
 };
 
@@ -34,7 +36,6 @@ constexpr ApiVersion newest_spoken{1, 47};
 
 // How many of the engine's words go into a message.
 constexpr std::size_t longest_words = 500;
-constexpr std::size_t longest_pull_message = 1U << 20U;
 constexpr std::size_t shortest_id = 12;
 constexpr std::size_t full_id = 64;
 
@@ -65,26 +66,8 @@ bool names_by_id(std::string_view text, std::string_view id) {
 }
 
 // The engine's documents leave out or null what is empty, and differ in this between versions:
-// these readers answer the empty value for everything that is not of the expected type.
-
-const json& member(const json& object, const char* key) {
-    static const json nothing;
-    if (!object.is_object()) {
-        return nothing;
-    }
-    const auto found = object.find(key);
-    return found == object.end() ? nothing : *found;
-}
-
-std::string text_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    return value.is_string() ? value.get<std::string>() : std::string();
-}
-
-std::int64_t number_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    return value.is_number() ? value.get<std::int64_t>() : 0;
-}
+// these readers, like those of json_fields.hpp, answer the empty value for everything that is not
+// of the expected type.
 
 bool flag_of(const json& object, const char* key) {
     const json& value = member(object, key);
@@ -277,153 +260,6 @@ std::string in_quotes(std::string_view text) {
     return "'" + printable(text) + "'";
 }
 
-// Parts stdout from stderr in a container's log: frames of an 8-byte header (stream, three zeros,
-// length as a big-endian number) and that many bytes.
-class LogFrames {
-  public:
-    LogFrames(const ByteSink& out, const ByteSink& err) : out_(out), err_(err) {}
-
-    void write(Bytes bytes) {
-        while (!bytes.empty()) {
-            if (left_ == 0) {
-                header_.at(header_size_++) = bytes.front();
-                bytes = bytes.subspan(1);
-                if (header_size_ == header_.size()) {
-                    header_size_ = 0;
-                    left_ = 0;
-                    for (std::size_t i = 4; i < header_.size(); ++i) {
-                        left_ = (left_ << 8U) | std::to_integer<std::uint32_t>(header_.at(i));
-                    }
-                }
-                continue;
-            }
-            const Bytes piece = bytes.first(std::min<std::size_t>(left_, bytes.size()));
-            const bool is_error = std::to_integer<int>(header_.front()) >= 2;
-            (is_error ? err_ : out_)(piece);
-            left_ -= static_cast<std::uint32_t>(piece.size());
-            bytes = bytes.subspan(piece.size());
-        }
-    }
-
-    bool complete() const { return left_ == 0 && header_size_ == 0; }
-
-  private:
-    const ByteSink& out_;
-    const ByteSink& err_;
-    std::array<std::byte, 8> header_{};
-    std::size_t header_size_ = 0;
-    std::uint32_t left_ = 0;
-};
-
-// Follows the messages of a pull: one JSON document a line.
-class PullMessages {
-  public:
-    PullMessages(const ImageReference& reference, Progress& progress)
-        : reference_(reference), activity_(progress, "pulling " + printable(reference.text())) {}
-
-    void write(Bytes bytes) {
-        pending_ += as_text(bytes);
-        std::size_t start = 0;
-        for (std::size_t end = pending_.find('\n'); end != std::string::npos;
-             end = pending_.find('\n', start)) {
-            take(std::string_view(pending_).substr(start, end - start));
-            start = end + 1;
-        }
-        pending_.erase(0, start);
-        if (pending_.size() > longest_pull_message) {
-            throw pull_error(reference_, "the engine's answer is not a stream of messages");
-        }
-    }
-
-    // An engine that dies in an orderly way ends the stream as if it were whole.
-    void finish() {
-        take(pending_);
-        if (!complete_) {
-            throw pull_error(reference_, "the engine's answer ended before the image was complete");
-        }
-    }
-
-  private:
-    struct Layer {
-        std::uint64_t done = 0;
-        std::uint64_t total = 0;
-    };
-
-    void take(std::string_view line) {
-        line = trim(line);
-        if (line.empty()) {
-            return;
-        }
-        const json message = json::parse(line, nullptr, false);
-        if (!message.is_object()) {
-            throw pull_error(reference_, "the engine's answer is not a stream of messages");
-        }
-        std::string error = text_of(message, "error");
-        if (error.empty()) {
-            error = text_of(member(message, "errorDetail"), "message");
-        }
-        if (!error.empty()) {
-            throw pull_error(reference_, error);
-        }
-        const std::string status = text_of(message, "status");
-        // Docker ends with a line about the image; Podman only says that the download is over.
-        complete_ = complete_ || status.starts_with("Status: ") || status == "Download complete";
-        show(text_of(message, "id"), status, member(message, "progressDetail"));
-    }
-
-    // Downloading is what takes the time; unpacking would count every byte twice.
-    void show(const std::string& id, const std::string& status, const json& detail) {
-        if (id.empty()) {
-            return;
-        }
-        if (status == "Downloading") {
-            Layer& layer = layers_[id];
-            layer.done = static_cast<std::uint64_t>(number_of(detail, "current"));
-            layer.total = static_cast<std::uint64_t>(number_of(detail, "total"));
-        } else if (status == "Download complete" || status == "Pull complete") {
-            const auto layer = layers_.find(id);
-            if (layer == layers_.end()) {
-                return;
-            }
-            layer->second.done = layer->second.total;
-        } else {
-            return;
-        }
-        Layer sum;
-        for (const auto& [ignored, layer] : layers_) {
-            sum.done += layer.done;
-            sum.total += layer.total;
-        }
-        activity_.at(sum.done, sum.total);
-    }
-
-    const ImageReference& reference_;
-    Activity activity_;
-    std::map<std::string, Layer> layers_;
-    std::string pending_;
-    bool complete_ = false;
-};
-
-// Sees whether a tar ended as one does: with two blocks of zeros. Where reading fails in the
-// middle, the engine only stops writing, or writes its error behind what it sent.
-class TarEnd {
-  public:
-    void write(Bytes bytes) {
-        const auto last = std::find_if(bytes.rbegin(), bytes.rend(),
-                                       [](std::byte b) { return b != std::byte{0}; });
-        const auto zeros = static_cast<std::size_t>(last - bytes.rbegin());
-        zeros_ = zeros == bytes.size() ? zeros_ + zeros : zeros;
-        size_ += bytes.size();
-    }
-
-    bool complete() const { return zeros_ >= 2 * block && size_ % block == 0; }
-
-  private:
-    static constexpr std::size_t block = 512;
-    std::uint64_t zeros_ = 0;
-    std::uint64_t size_ = 0;
-};
-
 json body_of(const ContainerSpec& spec) {
     json body{{"Image", spec.image}};
     if (!spec.entrypoint.empty()) {
@@ -472,6 +308,7 @@ class RestEngine final : public Engine {
 
     EngineInfo info() override;
     std::optional<Image> find_image(std::string_view reference) override;
+    std::vector<ImageTag> list_tags(std::string_view repository) override;
     void pull_image(const ImageReference& reference, const RegistryAuth& auth,
                     Progress& progress) override;
     std::optional<std::string> distribution_digest(const ImageReference& reference,
@@ -479,6 +316,9 @@ class RestEngine final : public Engine {
     void tag_image(std::string_view image, std::string_view repository,
                    std::string_view tag) override;
     bool remove_image(std::string_view reference) override;
+
+    void save_image(std::string_view id, const ByteSink& tar) override;
+    void load_image(const ByteSource& tar, Progress& progress) override;
 
     std::string create_container(const ContainerSpec& spec) override;
     std::string create_container_from(std::string_view name, std::string_view body) override;
@@ -658,21 +498,8 @@ std::optional<json> RestEngine::find(const std::string& path, const std::string&
 
 EngineInfo RestEngine::info() {
     const std::string what = "ask the container engine about itself";
-    const json version = ask("/version", what);
     const json host = ask("/info", what);
     EngineInfo info;
-    info.name = "Docker Engine";
-    const json& components = member(version, "Components");
-    if (components.is_array()) {
-        for (const json& component : components) {
-            if (text_of(component, "Name") == "Podman Engine") {
-                info.name = "Podman Engine";
-            }
-        }
-    }
-    info.version = text_of(version, "Version");
-    info.api_version = api().substr(std::strlen("/v"));
-    info.socket = socket_;
     for (const std::string& option : texts_of(host, "SecurityOptions")) {
         const std::string name = option.substr(0, option.find(','));
         info.user_namespaces =
@@ -768,6 +595,21 @@ void RestEngine::tag_image(std::string_view image, std::string_view repository,
                        "/tag?repo=" + percent_encoded(repository) + "&tag=" + percent_encoded(tag),
                    limits_.work),
            "tag image " + in_quotes(image));
+}
+
+std::vector<ImageTag> RestEngine::list_tags(std::string_view repository) {
+    const json filters{{"reference", json::array({std::string(repository)})}};
+    const std::string before = std::string(repository) + ":";
+    std::vector<ImageTag> tags;
+    for (const json& entry :
+         ask_list("/images/json?filters=" + percent_encoded(filters.dump()), "list images")) {
+        for (std::string& tag : texts_of(entry, "RepoTags")) {
+            if (tag.starts_with(before)) {
+                tags.push_back({text_of(entry, "Id"), std::move(tag)});
+            }
+        }
+    }
+    return tags;
 }
 
 bool RestEngine::remove_image(std::string_view reference) {
@@ -1009,6 +851,44 @@ void RestEngine::write_archive(std::string_view container, std::string_view path
     upload.headers.emplace_back("Content-Type: application/x-tar");
     upload.source = tar;
     expect(upload, what);
+}
+
+void RestEngine::save_image(std::string_view id, const ByteSink& tar) {
+    const std::string what = "save image " + in_quotes(id);
+    TarEnd end;
+    // The engine gathers the whole image before the first byte comes.
+    expect(request("GET", "/images/" + percent_encoded(id, ":") + "/get", limits_.pull), what,
+           [&](Bytes bytes) {
+               end.write(bytes);
+               tar(bytes);
+           });
+    if (!end.complete()) {
+        throw Error(ErrorKind::engine_refused,
+                    "cannot " + what + ": the container engine's answer ended early");
+    }
+}
+
+void RestEngine::load_image(const ByteSource& tar, Progress& progress) {
+    const std::string what = "load an image";
+    HttpRequest upload = request("POST", "/images/load?quiet=1", limits_.pull);
+    upload.headers.emplace_back("Content-Type: application/x-tar");
+    upload.source = tar;
+    const HttpResponse response = expect(upload, what);
+    // The answer is a stream of documents, an error may be among them.
+    for (const std::string& line : split(response.body, '\n')) {
+        const json message = json::parse(line, nullptr, false);
+        if (!message.is_object()) {
+            continue;
+        }
+        if (message.contains("error")) {
+            throw Error(ErrorKind::engine_refused,
+                        "cannot " + what + ": " + printable(message["error"].dump()));
+        }
+        if (const auto words = message.find("stream");
+            words != message.end() && words->is_string()) {
+            progress.detail(printable(trim(words->get<std::string>())));
+        }
+    }
 }
 
 Volume RestEngine::create_volume(std::string_view name, const Labels& labels) {

@@ -18,6 +18,10 @@
 namespace drunner {
 namespace {
 
+constexpr std::string_view unfinished_suffix = ".new";
+constexpr std::string_view hexadecimal_digits = "0123456789abcdef";
+constexpr std::size_t id_digits = 32;
+
 std::string quoted(const std::string& path) {
     return "'" + path + "'";
 }
@@ -57,38 +61,71 @@ void write_new_file(const std::string& path, std::string_view content, mode_t mo
     }
 }
 
-// Removes the entry `name` of the directory `parent`; `device` is the file system to stay on.
-void remove_entry(int parent, const char* name, const std::string& shown, dev_t device) {
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
-        return;
-    }
-    if (errno != EISDIR && errno != EPERM) {
-        throw system_error("cannot remove " + quoted(shown), errno);
-    }
-    FileDescriptor fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    struct stat status {};
-    if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-        throw system_error("cannot remove " + quoted(shown), errno);
-    }
-    if (status.st_dev != device) {
-        throw Error(ErrorKind::system,
-                    "cannot remove " + quoted(shown) + ": another file system is mounted there");
-    }
-    std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
-    if (!directory) {
-        throw system_error("cannot read " + quoted(shown), errno);
-    }
-    const int directory_fd = fd.release();
-    while (const dirent* entry = readdir(directory.get())) {
-        const std::string_view child = entry->d_name;
-        if (child != "." && child != "..") {
-            remove_entry(directory_fd, entry->d_name, shown + "/" + entry->d_name, device);
+// Removes trees of any depth with few descriptors and little stack: what lies too deep is moved to
+// the top of the tree, and removed from there.
+class Removal {
+  public:
+    // `device` is the file system to stay on.
+    explicit Removal(dev_t device) : device_(device) {}
+
+    void remove(int parent, const char* name, const std::string& shown, int depth = 0) {
+        if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) {
+            return;
+        }
+        if (errno != EISDIR && errno != EPERM) {
+            throw system_error("cannot remove " + quoted(shown), errno);
+        }
+        if (depth == most_levels) {
+            if (renameat2(parent, name, top_, random_id().c_str(), RENAME_NOREPLACE) != 0) {
+                throw system_error("cannot remove " + quoted(shown), errno);
+            }
+            return;
+        }
+        FileDescriptor fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat status {};
+        if (!fd.valid() || fstat(fd.get(), &status) != 0) {
+            throw system_error("cannot remove " + quoted(shown), errno);
+        }
+        if (status.st_dev != device_) {
+            throw Error(ErrorKind::system, "cannot remove " + quoted(shown) +
+                                               ": another file system is mounted there");
+        }
+        const std::unique_ptr<DIR, int (*)(DIR*)> directory(fdopendir(fd.get()), closedir);
+        if (!directory) {
+            throw system_error("cannot read " + quoted(shown), errno);
+        }
+        const int directory_fd = fd.release();
+        if (depth == 0) {
+            top_ = directory_fd;
+        }
+        // What was moved to the top may lie before the place where the reading is.
+        while (empty(directory.get(), directory_fd, shown, depth)) {
+            rewinddir(directory.get());
+        }
+        if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
+            throw system_error("cannot remove " + quoted(shown), errno);
         }
     }
-    if (unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
-        throw system_error("cannot remove " + quoted(shown), errno);
+
+  private:
+    static constexpr int most_levels = 64;
+
+    // False where there was nothing in it.
+    bool empty(DIR* directory, int fd, const std::string& shown, int depth) {
+        bool found = false;
+        while (const dirent* entry = readdir(directory)) {
+            const std::string_view child = entry->d_name;
+            if (child != "." && child != "..") {
+                found = true;
+                remove(fd, entry->d_name, shown + "/" + entry->d_name, depth + 1);
+            }
+        }
+        return found;
     }
-}
+
+    dev_t device_;
+    int top_ = -1;
+};
 
 }  // namespace
 
@@ -155,7 +192,7 @@ std::string read_file(const std::string& path) {
 }
 
 void write_file(const std::string& path, std::string_view content, mode_t mode) {
-    const std::string beside = path + "." + random_id() + ".new";
+    const std::string beside = unfinished_name(path);
     write_new_file(beside, content, mode);
     try {
         rename_file(beside, path);
@@ -166,8 +203,14 @@ void write_file(const std::string& path, std::string_view content, mode_t mode) 
 }
 
 void create_file(const std::string& path, std::string_view content, mode_t mode) {
-    write_new_file(path, content, mode);
-    sync_directory(parent_of(path));
+    const std::string beside = unfinished_name(path);
+    write_new_file(beside, content, mode);
+    try {
+        rename_new(beside, path);
+    } catch (...) {
+        unlink(beside.c_str());
+        throw;
+    }
 }
 
 bool make_directories(const std::string& path, mode_t mode) {
@@ -197,7 +240,7 @@ bool remove_tree(const std::string& path) {
         }
         throw system_error("cannot remove " + quoted(path), errno);
     }
-    remove_entry(AT_FDCWD, path.c_str(), path, status.st_dev);
+    Removal(status.st_dev).remove(AT_FDCWD, path.c_str(), path);
     return true;
 }
 
@@ -246,7 +289,7 @@ void exchange_files(const std::string& a, const std::string& b) {
 }
 
 void replace_symlink(const std::string& target, const std::string& link) {
-    const std::string beside = link + "." + random_id() + ".new";
+    const std::string beside = unfinished_name(link);
     if (symlink(target.c_str(), beside.c_str()) != 0) {
         throw system_error("cannot create the link " + quoted(beside), errno);
     }
@@ -292,16 +335,34 @@ unsigned long long free_space(const std::string& path) {
     return static_cast<unsigned long long>(status.f_bavail) * status.f_frsize;
 }
 
+std::string unfinished_name(const std::string& path) {
+    return path + "." + random_id() + std::string(unfinished_suffix);
+}
+
+std::vector<std::string> unfinished_entries(const std::string& directory) {
+    std::vector<std::string> names = directory_entries(directory);
+    std::erase_if(names, [](std::string_view name) {
+        constexpr std::size_t tail = 1 + id_digits + unfinished_suffix.size();
+        if (name.size() <= tail || !name.ends_with(unfinished_suffix)) {
+            return true;
+        }
+        name = name.substr(name.size() - tail);
+        return name.front() != '.' ||
+               name.substr(1, id_digits).find_first_not_of(hexadecimal_digits) !=
+                   std::string_view::npos;
+    });
+    return names;
+}
+
 std::string random_id() {
-    std::array<unsigned char, 16> bytes{};
+    std::array<unsigned char, id_digits / 2> bytes{};
     if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
         throw system_error("cannot get random bytes", errno);
     }
-    constexpr std::string_view digits = "0123456789abcdef";
     std::string id;
     for (const unsigned char byte : bytes) {
-        id += digits[byte >> 4U];
-        id += digits[byte & 15U];
+        id += hexadecimal_digits[byte >> 4U];
+        id += hexadecimal_digits[byte & 15U];
     }
     return id;
 }

@@ -40,7 +40,7 @@ std::string read_file(const std::string& path);
 // Writes beside, syncs, renames over `path`, syncs the directory: a reader sees the old content or
 // the new, also after a power cut.
 void write_file(const std::string& path, std::string_view content, mode_t mode = 0600);
-// Creates the file, which must not exist (Error(file_exists)), and syncs it.
+// As write_file, for a file that must not exist (Error(file_exists)).
 void create_file(const std::string& path, std::string_view content, mode_t mode = 0600);
 
 // Makes it and its parents; existing ones keep their mode. Says whether the last was created.
@@ -60,6 +60,11 @@ void exchange_files(const std::string& a, const std::string& b);
 void replace_symlink(const std::string& target, const std::string& link);
 // Empty where it is not a link.
 std::string read_symlink(const std::string& path);
+// The temporary names in a directory under which a killed write_file, create_file or
+// replace_symlink left what never got its own.
+std::vector<std::string> unfinished_entries(const std::string& directory);
+// Such a name for what is to become `path`.
+std::string unfinished_name(const std::string& path);
 
 void sync_directory(const std::string& path);
 std::string parent_of(const std::string& path);

@@ -46,11 +46,20 @@ std::string Paths::release(const ServiceName& name, int number) const {
 std::string Paths::release_scripts(const ServiceName& name, int number) const {
     return release(name, number) + "/drunner";
 }
+std::string Paths::kept_data(const ServiceName& name, int number) const {
+    return release(name, number) + "/data";
+}
+std::string Paths::snapshot(const ServiceName& name, const std::string& operation) const {
+    return service(name) + "/snapshot-" + operation;
+}
 std::string Paths::temp(const ServiceName& name) const {
     return service(name) + "/temp";
 }
 std::string Paths::journal(const ServiceName& name) const {
     return service(name) + "/journal";
+}
+std::string Paths::images() const {
+    return state() + "/images";
 }
 std::string Paths::backups() const {
     return state() + "/backups";
@@ -58,11 +67,17 @@ std::string Paths::backups() const {
 std::string Paths::backups(const ServiceName& name) const {
     return backups() + "/" + name.text();
 }
+std::string Paths::undelete() const {
+    return state() + "/undelete";
+}
 std::string Paths::locks() const {
     return prefix_ + "/run/drunner";
 }
 std::string Paths::lock(const ServiceName& name) const {
     return locks() + "/" + name.text() + ".lock";
+}
+std::string Paths::drill_lock(const ServiceName& name) const {
+    return locks() + "/" + name.text() + "+drill.lock";
 }
 std::string Paths::log_directory() const {
     return prefix_ + "/var/log/drunner";

@@ -15,10 +15,16 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/drunner          symbolic link -> releases/N/drunner, the current
 //   P/var/lib/drunner/services/S/imagename.sh     symbolic link -> drunner/../imagename.sh
 //   P/var/lib/drunner/services/S/releases/N/      one release: drunner/ and imagename.sh
+//   P/var/lib/drunner/services/S/releases/N/data/ the data that release N was left with
+//   P/var/lib/drunner/services/S/snapshot-ID/     the data before the operation ID
 //   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
+//   P/var/lib/drunner/images/                     what was read out of images, a cache
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
+//   P/var/lib/drunner/undelete/S-UTC.tar.zst     final backups of obliterated services
 //   P/run/drunner/S.lock                          the lock of a service
+//   P/run/drunner/S+drill.lock                    held while a backup of S is tried ('+' is in no
+//                                                 service's name)
 //   P/var/log/drunner/                            log
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
 class Paths {
@@ -39,12 +45,17 @@ class Paths {
     std::string releases(const ServiceName& name) const;
     std::string release(const ServiceName& name, int number) const;
     std::string release_scripts(const ServiceName& name, int number) const;
+    std::string kept_data(const ServiceName& name, int number) const;
+    std::string snapshot(const ServiceName& name, const std::string& operation) const;
     std::string temp(const ServiceName& name) const;
     std::string journal(const ServiceName& name) const;
+    std::string images() const;
     std::string backups() const;
     std::string backups(const ServiceName& name) const;
+    std::string undelete() const;
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
+    std::string drill_lock(const ServiceName& name) const;
     std::string log_directory() const;
     std::string default_launcher_directory() const;
 

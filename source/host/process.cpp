@@ -1,7 +1,6 @@
 #include "host/process.hpp"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -241,6 +240,18 @@ ssize_t read_retrying(int fd, void* bytes, std::size_t size) {
 // as bash would: at its end the kernel would then hang up on everything it leaves running.
 [[noreturn]] void become(const BoundedProcess& process, char* const* arguments,
                          char* const* environment, int channel, int input, int output) {
+    // First above 9, so that the order of the three does not matter. Nothing else of the parent's
+    // stays open in what waits here: its lock would be held on, and its end of the channel would
+    // keep the channel from ending with it.
+    constexpr int own_channel = 3;
+    const int safe_channel = fcntl(channel, F_DUPFD, 10);
+    const int safe_input = fcntl(input, F_DUPFD, 10);
+    const int safe_output = fcntl(output, F_DUPFD, 10);
+    if (safe_channel < 0 || dup2(safe_input, 0) < 0 || dup2(safe_output, 1) < 0 ||
+        dup2(safe_output, 2) < 0 || dup3(safe_channel, own_channel, O_CLOEXEC) < 0 ||
+        syscall(SYS_close_range, own_channel + 1U, ~0U, 0U) != 0) {
+        _exit(exec_failed);
+    }
     setsid();
     // A child of this process's parent, which waits for it; like fork() in everything else.
     if (syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0) != 0) {
@@ -249,23 +260,17 @@ ssize_t read_retrying(int fd, void* bytes, std::size_t size) {
     const pid_t own = getpid();
     char word = 0;
     // The parent records the group before anything runs in it; where it dies, the channel ends.
-    if (setpgid(0, 0) != 0 || write(channel, &own, sizeof(own)) != sizeof(own) ||
-        read(channel, &word, 1) != 1) {
+    if (setpgid(0, 0) != 0 || write(own_channel, &own, sizeof(own)) != sizeof(own) ||
+        read(own_channel, &word, 1) != 1) {
         _exit(exec_failed);
     }
     reset_signals();
     umask(022);
-    // First above 2, so that the order of the three does not matter; exec closes the rest.
-    const int safe_channel = fcntl(channel, F_DUPFD_CLOEXEC, 10);
-    const int safe_input = fcntl(input, F_DUPFD_CLOEXEC, 10);
-    const int safe_output = fcntl(output, F_DUPFD_CLOEXEC, 10);
-    if (safe_channel < 0 || chdir(process.directory.c_str()) != 0 || dup2(safe_input, 0) < 0 ||
-        dup2(safe_output, 1) < 0 || dup2(safe_output, 2) < 0 ||
-        syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) != 0) {
-        report_and_exit(safe_channel < 0 ? channel : safe_channel, errno);
+    if (chdir(process.directory.c_str()) != 0) {
+        report_and_exit(own_channel, errno);
     }
     execve(arguments[0], arguments, environment);
-    report_and_exit(safe_channel, errno);
+    report_and_exit(own_channel, errno);
 }
 
 }  // namespace

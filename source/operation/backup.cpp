@@ -3,32 +3,22 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/backup_steps.hpp"
 #include "operation/operations.hpp"
+#include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
 
 namespace drunner {
 namespace {
-
-BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
-    const Release& release = manifest.release();
-    BackupHeader header;
-    header.service = manifest.name.text();
-    header.created_at = iso8601(machine.clock.now());
-    header.drunner_version = machine.version;
-    header.image_reference = release.reference;
-    header.image_digest = release.image_digest;
-    header.image_id = release.image_id;
-    header.settings = manifest.settings;
-    header.secrets_left_out = manifest.secrets;
-    header.excludes = release.config.backup_exclude;
-    return header;
-}
 
 // Where each volume's data lies. A volume that is not there is an error, and none is made.
 std::vector<BackupVolume> volumes_of(Machine& machine, const Manifest& manifest) {
@@ -72,14 +62,158 @@ void write_all(int fd, Bytes bytes) {
 // DIR of backupstart: open to the container's user, inside a directory that only root enters.
 std::string make_hook_directory(const std::string& outer) {
     make_directories(outer, 0700);
-    const std::string inner = outer + "/files";
+    std::string inner = outer + "/files";
     make_directories(inner, 0777);
     return inner;
 }
 
+// The last backup tells what this one will take; the first one finds out.
+void require_room(const std::string& file, const Manifest& manifest) {
+    if (!manifest.last_backup) {
+        return;
+    }
+    const std::string directory = parent_of(file);
+    const std::uint64_t needed = manifest.last_backup->written_bytes;
+    const std::uint64_t free = free_space(directory);
+    if (free < needed) {
+        throw Error(ErrorKind::no_space,
+                    "'" + printable(directory) + "' has " + human_size(free) +
+                        " free, and the last backup of '" + manifest.name.text() + "' took " +
+                        human_size(needed) + ": " + human_size(needed - free) + " are missing",
+                    "drunner backup " + manifest.name.text() + " OTHERDIRECTORY/FILE");
+    }
+}
+
+// What the volumes hold, in bytes of their files; only asked for where a disk was too small.
+std::uint64_t size_of(const std::vector<BackupVolume>& volumes) {
+    namespace fs = std::filesystem;
+    std::uint64_t sum = 0;
+    for (const BackupVolume& volume : volumes) {
+        std::error_code ignored;
+        for (auto entry = fs::recursive_directory_iterator(volume.source, ignored);
+             entry != fs::recursive_directory_iterator(); entry.increment(ignored)) {
+            if (entry->symlink_status(ignored).type() == fs::file_type::regular) {
+                const std::uintmax_t size = entry->file_size(ignored);
+                sum += ignored ? 0 : size;
+            }
+        }
+    }
+    return sum;
+}
+
+// Where the disk is too small, the error says how much is missing.
+BackupResult write_file_of(const BackupJob& job, const std::string& file, Progress& progress) {
+    const std::string directory = parent_of(file);
+    const std::uint64_t free = free_space(directory);
+    try {
+        return write_backup_file(job, file, progress);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::no_space) {
+            throw;
+        }
+        throw Error(ErrorKind::no_space,
+                    std::string(error.what()) + ": " + human_size(free) + " were free in '" +
+                        printable(directory) + "', and the volumes hold " +
+                        human_size(size_of(job.header.volumes)) + " before compression",
+                    "drunner backup " + job.header.service + " OTHERDIRECTORY/FILE");
+    }
+}
+
+void warn_of_loss(Machine& machine, const Manifest& manifest, const BackupResult& result) {
+    const std::optional<BackupRecord>& last = manifest.last_backup;
+    if (last && result.original_bytes < last->original_bytes / 2) {
+        machine.progress.warning("this backup of '" + manifest.name.text() + "' holds " +
+                                 human_size(result.original_bytes) + ", less than half of the " +
+                                 human_size(last->original_bytes) + " in that of " + last->at +
+                                 ": is data missing?");
+    }
+}
+
 }  // namespace
 
+BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
+    const Release& release = manifest.release();
+    BackupHeader header;
+    header.service = manifest.name.text();
+    header.created_at = iso8601(machine.clock.now());
+    header.drunner_version = machine.version;
+    header.image_reference = release.reference;
+    header.image_digest = release.image_digest;
+    header.image_id = release.image_id;
+    header.settings = manifest.settings;
+    header.secrets_left_out = manifest.secrets;
+    header.excludes = release.config.backup_exclude;
+    return header;
+}
+
+void perform_backup(Machine& machine, Transaction& transaction, const ServiceName& name,
+                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report) {
+    const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
+    const std::string hook_directory = outer + "/files";
+    transaction.perform(make_path(outer, [&] { make_hook_directory(outer); }));
+    transaction.after_commit(removing_path(outer));
+    HookStep hook{Hook::backup_start, plan.hook_version, {hook_directory}, plan.verb};
+    std::size_t started = 0;
+    if (plan.hook_version != 0) {
+        started = transaction.perform(run_hook(machine, name, transaction.journal(), hook));
+    }
+    // Behind backupstart, which may need the containers for a dump and may stop some itself.
+    const nlohmann::json ran = record_containers(machine, name);
+    std::optional<std::size_t> held;
+    if (request.containers == WhileReading::stopped) {
+        held = transaction.perform(stop_service(machine, name, ran.dump()));
+    } else if (request.containers == WhileReading::paused) {
+        held = transaction.perform(pause_service(machine, name, ran.dump()));
+    }
+    BackupJob job;
+    job.header = plan.header;
+    job.header.volumes = plan.find_volumes();
+    job.scripts_directory = plan.scripts_directory;
+    job.hook_directory = hook_directory;
+    if (request.with_image) {
+        job.header.image_embedded = true;
+        job.image = [&](const ByteSink& sink) {
+            machine.engine.save_image(job.header.image_id, sink);
+        };
+    }
+    job.key = request.key;
+    job.level = request.level;
+    if (request.output >= 0) {
+        report.result = write_backup(
+            job, [&](Bytes bytes) { write_all(request.output, bytes); }, machine.progress);
+    } else {
+        transaction.perform(make_path(report.file, [&] {
+            report.result = write_file_of(job, report.file, machine.progress);
+        }));
+    }
+    if (held) {
+        resume_containers(machine, ran);
+        transaction.settle(*held);
+    }
+    if (plan.hook_version == 0) {
+        return;
+    }
+    hook.hook = Hook::backup_end;
+    const bool ended = run_tolerant_hook(machine, name, transaction.journal(), hook);
+    transaction.settle(started);
+    if (!ended) {
+        throw Error(ErrorKind::script_failed, "'" + hook_name(Hook::backup_end, plan.hook_version) +
+                                                  "' of the service failed, so the backup does "
+                                                  "not count");
+    }
+}
+
+void tell_left_out(Machine& machine, const BackupResult& result) {
+    for (const std::string& file : result.vanished) {
+        machine.progress.warning("'" + printable(file) + "' changed while it was read");
+    }
+    for (const std::string& file : result.skipped) {
+        machine.progress.note("'" + printable(file) + "' is a socket, left out");
+    }
+}
+
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request) {
+    check_backup_key(request.key);
     const bool to_file = request.output < 0;
     if (to_file && !request.file.empty() && exists(request.file)) {
         throw Error(ErrorKind::file_exists, "'" + printable(request.file) + "' exists already",
@@ -88,57 +222,42 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     const ServiceSession session(machine, name, true);
     const Manifest manifest = Catalog(machine.paths).load(name);
     require_own_engine(machine, manifest);
-    volumes_of(machine, manifest);
+    BackupPlan plan;
+    plan.verb = "backup";
+    plan.header = header_of(machine, manifest);
+    plan.header.excludes.insert(plan.header.excludes.end(), request.excludes.begin(),
+                                request.excludes.end());
+    plan.scripts_directory = machine.paths.release_scripts(name, manifest.current);
+    plan.hook_version = manifest.release().config.version;
+    plan.find_volumes = [&] { return volumes_of(machine, manifest); };
+    plan.find_volumes();
     BackupReport report;
+    report.excludes = plan.header.excludes;
     report.file = !to_file               ? "-"
                   : request.file.empty() ? new_backup_path(machine, name, request)
                                          : request.file;
-    const int version = manifest.release().config.version;
+    if (to_file) {
+        require_room(report.file, manifest);
+    }
     transact(machine, name, "backup", [&](Transaction& transaction) {
-        const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
-        const std::string hook_directory = outer + "/files";
-        // What backupstart paused or stopped comes back also where backupend fails.
+        // What backupstart paused or stopped comes back also where backup fails.
         transaction.perform(remember_containers(machine, name));
-        transaction.perform(make_path(outer, [&] { make_hook_directory(outer); }));
-        transaction.after_commit(removing_path(outer));
-        HookStep hook{Hook::backup_start, version, {hook_directory}, "backup"};
-        const std::size_t started =
-            transaction.perform(run_hook(machine, name, transaction.journal(), hook));
-        BackupJob job;
-        job.header = header_of(machine, manifest);
-        job.header.volumes = volumes_of(machine, manifest);
-        job.scripts_directory = machine.paths.release_scripts(name, manifest.current);
-        job.hook_directory = hook_directory;
-        job.key = request.key;
-        job.level = request.level;
-        const auto write = [&] {
-            if (to_file) {
-                report.result = write_backup_file(job, report.file, machine.progress);
-            } else {
-                report.result = write_backup(
-                    job, [&](Bytes bytes) { write_all(request.output, bytes); }, machine.progress);
+        perform_backup(machine, transaction, name, plan, request, report);
+        // Inside another operation service.json is that one's to write.
+        if (!machine.nested) {
+            Manifest recorded = manifest;
+            BackupRecord record{iso8601(machine.clock.now()), report.file,
+                                report.result.original_bytes, report.result.written_bytes};
+            if (request.with_image) {
+                record.written_bytes =
+                    manifest.last_backup ? manifest.last_backup->written_bytes : 0;
             }
-        };
-        if (to_file) {
-            transaction.perform(make_path(report.file, write));
-        } else {
-            write();
-        }
-        hook.hook = Hook::backup_end;
-        const bool ended = run_tolerant_hook(machine, name, transaction.journal(), hook);
-        transaction.settle(started);
-        if (!ended) {
-            throw Error(ErrorKind::script_failed,
-                        "'" + hook_name(Hook::backup_end, version) +
-                            "' of the service failed, so the backup does not count");
+            recorded.last_backup = std::move(record);
+            transaction.perform(write_manifest(machine, recorded));
         }
     });
-    for (const std::string& file : report.result.vanished) {
-        machine.progress.warning("'" + printable(file) + "' changed while it was read");
-    }
-    for (const std::string& file : report.result.skipped) {
-        machine.progress.note("'" + printable(file) + "' is a socket, left out");
-    }
+    warn_of_loss(machine, manifest, report.result);
+    tell_left_out(machine, report.result);
     return report;
 }
 

@@ -4,6 +4,9 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/data_snapshot.hpp"
+#include "operation/drill.hpp"
+#include "operation/final_backup.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
@@ -36,7 +39,8 @@ void clean_scratch(Machine& machine, CleanResult& result) {
     }
 }
 
-// Releases that the manifest does not name, with their pins.
+// Releases that the manifest does not name, with their pins, and all data that is kept for a
+// rollback.
 void clean_releases(Machine& machine, const ServiceName& name, CleanResult& result) {
     const ServiceSession session(machine, name);
     const std::optional<Manifest> manifest = Catalog(machine.paths).find(name);
@@ -44,6 +48,11 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
         return;
     }
     for (const std::string& entry : directory_entries(machine.paths.releases(name))) {
+        if (const std::string kept = machine.paths.releases(name) + "/" + entry + "/data";
+            exists(kept)) {
+            remove_kept_data(kept);
+            result.removed.push_back("data kept of release " + entry + " of '" + name.text() + "'");
+        }
         int number = 0;
         const auto [end, error] =
             std::from_chars(entry.data(), entry.data() + entry.size(), number);
@@ -62,6 +71,9 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
 CleanResult clean(Machine& machine) {
     CleanResult result;
     clean_scratch(machine, result);
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.removed.push_back("the scratch service of a drill, '" + name + "'");
+    }
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {
             clean_releases(machine, name, result);
@@ -71,6 +83,9 @@ CleanResult clean(Machine& machine) {
             }
             machine.progress.warning(error.what());
         }
+    }
+    for (const std::string& file : remove_expired(machine)) {
+        result.removed.push_back("final backup '" + file + "'");
     }
     result.outcome = result.removed.empty() ? Outcome::unchanged : Outcome::changed;
     return result;

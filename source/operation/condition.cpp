@@ -34,16 +34,18 @@ std::vector<Problem> problems_of_files(const Machine& machine, const Manifest& m
     const std::string scripts = machine.paths.scripts(name);
     for (const char* file : {"servicerunner", "servicecfg.sh", "variables.sh", "utils.sh"}) {
         if (file_type(scripts + "/" + file) != FileType::regular) {
-            problems.push_back(
-                {"'" + scripts + "/" + file + "' is missing", recover_command(name)});
+            problems.push_back({"script-missing", "'" + scripts + "/" + file + "' is missing",
+                                recover_command(name)});
         }
     }
     if (!exists(machine.paths.imagename(name))) {
-        problems.push_back(
-            {"'" + machine.paths.imagename(name) + "' is missing", recover_command(name)});
+        problems.push_back({"script-missing", "'" + machine.paths.imagename(name) + "' is missing",
+                            recover_command(name)});
     }
-    if (!is_launcher(manifest.launcher)) {
-        problems.push_back({"the command '" + manifest.launcher + "' is missing or not drunner's",
+    // The scratch copy of a drill has none.
+    if (!manifest.launcher.empty() && !is_launcher(manifest.launcher)) {
+        problems.push_back({"launcher",
+                            "the command '" + manifest.launcher + "' is missing or not drunner's",
                             recover_command(name)});
     }
     return problems;
@@ -58,17 +60,18 @@ std::vector<Problem> problems_of_scripts(const Machine& machine, const Manifest&
             continue;
         }
         if (file_type(file) != FileType::regular) {
-            problems.push_back({"'" + file + "' is missing", recover_command(manifest.name)});
-        } else if (sha256_of_file(file) != hash) {
             problems.push_back(
-                {"'" + file + "' is not what the image carries", recover_command(manifest.name)});
+                {"script-missing", "'" + file + "' is missing", recover_command(manifest.name)});
+        } else if (sha256_of_file(file) != hash) {
+            problems.push_back({"script-changed", "'" + file + "' is not what the image carries",
+                                recover_command(manifest.name)});
         }
     }
     struct stat status {};
     if (stat((scripts + "/servicerunner").c_str(), &status) == 0 &&
         (status.st_mode & S_IXUSR) == 0) {
-        problems.push_back(
-            {"'" + scripts + "/servicerunner' is not executable", recover_command(manifest.name)});
+        problems.push_back({"script-mode", "'" + scripts + "/servicerunner' is not executable",
+                            recover_command(manifest.name)});
     }
     return problems;
 }
@@ -79,19 +82,21 @@ std::vector<Problem> problems_of_engine(Machine& machine, const Manifest& manife
     const std::string pin = pinned_image(name, manifest.current);
     const std::optional<Image> image = machine.engine.find_image(pin);
     if (!image) {
-        problems.push_back({"image '" + pin + "' is missing", recover_command(name)});
+        problems.push_back({"pin", "image '" + pin + "' is missing", recover_command(name)});
     } else if (image->id != manifest.release().image_id) {
         problems.push_back(
-            {"image '" + pin + "' was moved by somebody else", recover_command(name)});
+            {"pin", "image '" + pin + "' was moved by somebody else", recover_command(name)});
     }
     for (const ManagedVolume& volume : manifest.volumes) {
         if (!machine.engine.find_volume(volume.name)) {
-            problems.push_back({"volume '" + volume.name + "' is missing; its data is not here",
+            problems.push_back({"volume-missing",
+                                "volume '" + volume.name + "' is missing; its data is not here",
                                 recover_command(name) + " --empty"});
         }
     }
     if (!machine.engine.find_container(keep_container(name))) {
-        problems.push_back({"container '" + keep_container(name) +
+        problems.push_back({"keep-container",
+                            "container '" + keep_container(name) +
                                 "' is missing, which keeps the volumes from being pruned",
                             recover_command(name)});
     }
@@ -125,18 +130,20 @@ ServiceCondition examine(Machine& machine, const ServiceName& name) {
         if (is_in_progress(machine, name)) {
             condition.operation = operation;
         } else {
-            condition.problems.push_back(
-                {operation + " was interrupted and is unfinished", recover_command(name)});
+            condition.problems.push_back({"unfinished",
+                                          operation + " was interrupted and is unfinished",
+                                          recover_command(name)});
         }
     }
     try {
         condition.manifest = Catalog(machine.paths).find(name);
         if (!condition.manifest && condition.problems.empty() && condition.operation.empty()) {
-            condition.problems.push_back({"'" + machine.paths.manifest(name) + "' is missing",
+            condition.problems.push_back({"manifest",
+                                          "'" + machine.paths.manifest(name) + "' is missing",
                                           recover_command(name) + " IMAGE"});
         }
     } catch (const Error& error) {
-        condition.problems.push_back({error.what(), recover_command(name) + " IMAGE"});
+        condition.problems.push_back({"manifest", error.what(), recover_command(name) + " IMAGE"});
     }
     if (condition.manifest) {
         require_own_engine(machine, *condition.manifest);
@@ -144,6 +151,7 @@ ServiceCondition examine(Machine& machine, const ServiceName& name) {
         append(condition.problems, problems_of_scripts(machine, *condition.manifest));
         append(condition.problems, problems_of_engine(machine, *condition.manifest));
         condition.containers = containers_of(machine, name);
+        condition.hold = current_hold(machine, *condition.manifest);
     }
     return condition;
 }
@@ -162,7 +170,7 @@ ServiceCondition status(Machine& machine, const ServiceName& name) {
             if (error.kind() == ErrorKind::interrupted) {
                 throw;
             }
-            condition.problems.push_back({error.what(), name.text() + " help"});
+            condition.problems.push_back({"status-hook", error.what(), name.text() + " help"});
         }
     }
     return condition;
@@ -226,6 +234,7 @@ std::vector<ListedService> list_services(Machine& machine) {
         if (manifest) {
             service.image = manifest->release().reference;
             service.updated_at = manifest->release().installed_at;
+            service.hold = current_hold(machine, *manifest);
             elsewhere = !same_socket(manifest->engine_socket, machine.engine_socket);
             broken = !problems_of_files(machine, *manifest).empty() ||
                      (engine_answers && !elsewhere &&

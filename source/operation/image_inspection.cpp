@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "service/image_cache.hpp"
 #include "service/manifest.hpp"
 
 namespace drunner {
@@ -202,6 +203,32 @@ void read_config(Engine& engine, const Image& image, ImageFacts& facts) {
     }
 }
 
+// Thrown by a sink that has seen enough of a stream.
+struct SeenEnough {};
+
+// The first members at a path of the container: itself, and the first thing in a directory. Empty
+// where nothing is there.
+std::vector<MemberHead> members_at(Engine& engine, const std::string& container,
+                                   std::string_view path) {
+    constexpr std::size_t enough = 64U << 10U;
+    std::string tar;
+    try {
+        engine.read_archive(container, path, [&](Bytes bytes) {
+            tar += as_text(bytes);
+            if (tar.size() >= enough) {
+                throw SeenEnough{};
+            }
+        });
+    } catch (const SeenEnough&) {
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::engine_not_found) {
+            return {};
+        }
+        throw;
+    }
+    return leading_members(as_bytes(tar), 2);
+}
+
 }  // namespace
 
 ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference) {
@@ -210,7 +237,11 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
     facts.os = image.os;
     facts.architecture = image.architecture;
     facts.user = image.user;
-    {
+    const ImageCache cache(machine.paths);
+    if (const std::optional<CachedImage> cached = cache.find(image.id)) {
+        facts.files = cached->files;
+        facts.resolved_user = cached->user;
+    } else {
         // Each archive costs the engine tens of milliseconds whatever its size, and those of one
         // container wait for each other: two containers, side by side.
         auto user =
@@ -218,11 +249,46 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
                        [&] { read_user(machine.engine, image, facts); });
         read_files(machine.engine, image, facts);
         user.get();
+        if (facts.files && facts.resolved_user) {
+            cache.keep(image.id, {*facts.files, *facts.resolved_user});
+        }
     }
     if (facts.files) {
         read_config(machine.engine, image, facts);
     }
     return facts;
+}
+
+void read_image_details(Machine& machine, const Image& image, ImageFacts& facts) {
+    facts.entrypoint = image.entrypoint;
+    facts.command = image.command;
+    facts.environment = image.environment;
+    facts.volumes = image.volumes;
+    facts.labels = image.labels;
+    facts.has_healthcheck = image.has_healthcheck;
+    const ScratchContainer container(machine.engine, never_started(image));
+    for (const char* shell : {"/bin/sh", "/bin/bash"}) {
+        if (!members_at(machine.engine, container.id(), shell).empty()) {
+            facts.shells.insert(shell);
+        }
+    }
+    if (!facts.config) {
+        return;
+    }
+    for (const std::string& path : facts.config->volumes) {
+        const std::vector<MemberHead> members = members_at(machine.engine, container.id(), path);
+        // Where a link leads is known to the engine only when it mounts.
+        if (!members.empty() && members[0].type != MemberHead::Type::symlink) {
+            facts.directories[path] = {members[0].uid, members[0].gid, members[0].mode,
+                                       members[0].type == MemberHead::Type::directory,
+                                       members.size() == 1};
+        }
+    }
+    for (const std::string& reference : facts.config->extra_containers) {
+        if (const auto extra = machine.engine.find_image(reference)) {
+            facts.extra_images[reference] = {extra->user};
+        }
+    }
 }
 
 InspectedImage inspect_image(Machine& machine, const Image& image, std::string_view reference) {

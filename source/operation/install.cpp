@@ -10,6 +10,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "service/launcher.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -57,6 +58,7 @@ InstallPlan plan_install(Machine& machine, const ServiceName& name, const ImageR
     VolumePlan volumes =
         plan_volumes(machine, name, manifest.installation, inspected.config.volumes, {}, false);
     manifest.volumes = std::move(volumes.all);
+    adopt_settings(manifest);
     return {std::move(manifest), std::move(inspected.files), std::move(volumes.to_make)};
 }
 
@@ -104,14 +106,14 @@ void perform_install(Machine& machine, Transaction& transaction, const InstallPl
     for (const ManagedVolume& volume : plan.volumes_to_make) {
         transaction.perform(make_volume(machine, manifest, volume, transaction.id()));
     }
-    if (!plan.volumes_to_make.empty()) {
-        transaction.perform(
-            fill_new_volumes(machine, release, plan.volumes_to_make, transaction.id()));
-    }
-    transaction.perform(make_keep_container(machine, manifest, transaction.id()));
+    std::vector<ManagedVolume> empty = plan.volumes_to_make;
+    empty.insert(empty.end(), plan.emptied_volumes.begin(), plan.emptied_volumes.end());
+    transaction.perform(make_keep_container(machine, manifest, empty, transaction.id()));
     transaction.perform(link_release(machine, manifest.name, release.number));
     transaction.perform(write_manifest(machine, manifest));
-    transaction.perform(make_launcher(machine, manifest.launcher));
+    if (!manifest.launcher.empty()) {
+        transaction.perform(make_launcher(machine, manifest.launcher));
+    }
     transaction.perform(run_hook(machine, manifest.name, transaction.journal(),
                                  {Hook::install, release.config.version, {}, std::string(verb)}));
 }
@@ -129,13 +131,27 @@ InstallResult install(Machine& machine, const InstallRequest& request) {
     const ServiceName name = request.name ? *request.name : ServiceName(request.image.last_part());
     const ServiceSession session(machine, name);
     if (auto manifest = already_installed(machine, name, request.image)) {
+        for (const auto& [setting, value] : request.settings) {
+            if (checked_setting(declared_setting(*manifest, setting), value) !=
+                effective_settings(manifest->release().config, manifest->settings).at(setting)) {
+                throw Error(
+                    ErrorKind::already_installed,
+                    "'" + name.text() + "' is installed already, with another '" + setting + "'",
+                    "drunner configure " + name.text() + " " + setting + "=VALUE");
+            }
+        }
         return {Outcome::unchanged, std::move(*manifest)};
     }
     require_free_name(machine, name);
     const std::string word = request.pull ? std::string(pull_policy_word(*request.pull)) : "";
     const ImageChoice choice =
         choose_image(machine, {request.image, pull_policy_of(machine, word), {}, {}});
-    const InstallPlan plan = plan_install(machine, name, request.image, choice, word);
+    InstallPlan plan = plan_install(machine, name, request.image, choice, word);
+    for (const auto& [setting, value] : request.settings) {
+        plan.manifest.settings[setting] =
+            checked_setting(declared_setting(plan.manifest, setting), value);
+    }
+    adopt_settings(plan.manifest);
     transact(machine, name, "install", [&](Transaction& transaction) {
         perform_install(machine, transaction, plan, "install");
         perform_selftest(machine, transaction, plan.manifest, "install");

@@ -18,6 +18,9 @@ struct InstallPlan {
     Manifest manifest;
     ImageFiles files;
     std::vector<ManagedVolume> volumes_to_make;
+    // Volumes that exist and are empty when perform_install begins, which get the image's content
+    // as new ones do.
+    std::vector<ManagedVolume> emptied_volumes = {};
 };
 
 // Reads and checks the image and decides about its volumes. Changes nothing but images.

@@ -1,6 +1,7 @@
 #include "operation/journal.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,8 +26,13 @@ std::string one_line(const json& document) {
     return document.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
 }
 
-void append_line(int fd, const json& line, const std::string& path) {
-    const std::string text = one_line(line);
+void cut_to(int fd, off_t size, const std::string& path) {
+    if (ftruncate(fd, size) != 0) {
+        throw system_error("cannot shorten the journal '" + path + "'", errno);
+    }
+}
+
+void write_line(int fd, const std::string& text, const std::string& path) {
     std::size_t done = 0;
     while (done < text.size()) {
         const ssize_t written = write(fd, text.data() + done, text.size() - done);
@@ -40,6 +46,31 @@ void append_line(int fd, const json& line, const std::string& path) {
     }
     if (fdatasync(fd) != 0) {
         throw system_error("cannot sync the journal '" + path + "'", errno);
+    }
+}
+
+void append_line(int fd, const json& line, const std::string& path) {
+    struct stat before {};
+    if (fstat(fd, &before) != 0) {
+        throw system_error("cannot look at the journal '" + path + "'", errno);
+    }
+    try {
+        write_line(fd, one_line(line), path);
+    } catch (const Error&) {
+        // Part of a line would spoil the one behind it, and what it announces is not begun.
+        cut_to(fd, before.st_size, path);
+        throw;
+    }
+}
+
+// The service's directory, durably; otherwise what was removed from it.
+void remove_if_empty(const std::string& directory) {
+    if (rmdir(directory.c_str()) == 0) {
+        sync_directory(parent_of(directory));
+    } else if (errno == ENOTEMPTY || errno == EEXIST) {
+        sync_directory(directory);
+    } else if (errno != ENOENT) {
+        throw system_error("cannot remove the directory '" + directory + "'", errno);
     }
 }
 
@@ -118,17 +149,21 @@ Journal::Journal(const Paths& paths, const ServiceName& service, const Head& hea
     : id_(random_id()), path_(paths.journal(service) + (head.nested ? nested_suffix : "")) {
     committed_path_ = path_ + committed_suffix;
     make_directories(paths.service(service));
-    file_ = open_journal(path_, O_CREAT | O_EXCL);
-    append_line(file_.get(),
-                {{"journal", journal_format},
-                 {"operation", id_},
-                 {"verb", head.verb},
-                 {"command", head.command},
-                 {"engine", head.engine_socket},
-                 {"pid", getpid()},
-                 {"started", iso8601(head.started)}},
-                path_);
-    sync_directory(parent_of(path_));
+    const json first{{"journal", journal_format},
+                     {"operation", id_},
+                     {"verb", head.verb},
+                     {"command", head.command},
+                     {"engine", head.engine_socket},
+                     {"pid", getpid()},
+                     {"started", iso8601(head.started)}};
+    try {
+        // Whole from the beginning: a journal that does not say whose it is could not be recovered.
+        create_file(path_, one_line(first));
+        file_ = open_journal(path_, 0);
+    } catch (const Error&) {
+        rmdir(paths.service(service).c_str());
+        throw;
+    }
 }
 
 void Journal::step(std::string_view name, std::string_view parameters) {
@@ -184,21 +219,34 @@ std::vector<JournalRecord> read_journals(const Paths& paths, const ServiceName& 
 }
 
 void mark_finished(const std::string& path, std::size_t index) {
-    append_line(open_journal(path, 0).get(), {{"finished", index}}, path);
+    const FileDescriptor file = open_journal(path, 0);
+    // A mark that a power cut tore would spoil this one.
+    const std::string text = read_file(path);
+    if (const std::size_t whole = text.rfind('\n') + 1; whole < text.size()) {
+        cut_to(file.get(), static_cast<off_t>(whole), path);
+    }
+    append_line(file.get(), {{"finished", index}}, path);
+}
+
+bool has_litter(const Paths& paths, const ServiceName& service) {
+    const std::string directory = paths.service(service);
+    return file_type(directory) == FileType::directory &&
+           (directory_entries(directory).empty() || !unfinished_entries(directory).empty());
+}
+
+void remove_litter(const Paths& paths, const ServiceName& service) {
+    const std::string directory = paths.service(service);
+    for (const std::string& name : unfinished_entries(directory)) {
+        remove_tree(directory + "/" + name);
+    }
+    remove_if_empty(directory);
 }
 
 void remove_journal(const std::string& path) {
     if (unlink(path.c_str()) != 0 && errno != ENOENT) {
         throw system_error("cannot remove the journal '" + path + "'", errno);
     }
-    const std::string directory = parent_of(path);
-    if (rmdir(directory.c_str()) == 0) {
-        sync_directory(parent_of(directory));
-    } else if (errno == ENOTEMPTY || errno == EEXIST) {
-        sync_directory(directory);
-    } else if (errno != ENOENT) {
-        throw system_error("cannot remove the directory '" + directory + "'", errno);
-    }
+    remove_if_empty(parent_of(path));
 }
 
 }  // namespace drunner

@@ -91,4 +91,9 @@ void mark_finished(const std::string& path, std::size_t index);
 // Removes the journal file, and the service's directory where nothing else is in it.
 void remove_journal(const std::string& path);
 
+// What a kill leaves in the service's directory that no journal tells of: files that never got
+// their name, or the directory itself, empty. Only the lock's holder may take it for that.
+bool has_litter(const Paths& paths, const ServiceName& service);
+void remove_litter(const Paths& paths, const ServiceName& service);
+
 }  // namespace drunner

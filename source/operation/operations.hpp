@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -8,7 +10,8 @@
 #include <vector>
 
 #include "backup/backup_file.hpp"
-#include "check/contract.hpp"
+#include "check/rules.hpp"
+#include "core/error.hpp"
 #include "core/exit_code.hpp"
 #include "core/image_reference.hpp"
 #include "core/service_name.hpp"
@@ -22,8 +25,9 @@ namespace drunner {
 
 struct InstallRequest {
     ImageReference image;
-    std::optional<ServiceName> name;  // default: the last part of the reference
-    std::optional<PullPolicy> pull;   // kept for this service
+    std::optional<ServiceName> name;                   // default: the last part of the reference
+    std::optional<PullPolicy> pull;                    // kept for this service
+    std::map<std::string, std::string> settings = {};  // checked against what the image declares
 };
 struct InstallResult {
     Outcome outcome = Outcome::changed;
@@ -34,21 +38,73 @@ InstallResult install(Machine& machine, const InstallRequest& request);
 struct UpdateRequest {
     std::optional<ImageReference> image;  // another reference from now on
     std::optional<PullPolicy> pull;       // kept for this service
+    bool spare_failed = false;            // leave alone an image whose update was rolled back
 };
 struct UpdateResult {
     Outcome outcome = Outcome::changed;
     Manifest manifest;
     std::vector<std::string> changes;  // what differs, in words
+    std::string spared;                // the image that was left alone; empty: none
 };
 UpdateResult update(Machine& machine, const ServiceName& name, const UpdateRequest& request);
+
+enum class UpdateVerdict { updated, unchanged, held, failed_before, failed };
+struct ServiceUpdate {
+    ServiceName name;
+    UpdateVerdict verdict = UpdateVerdict::unchanged;
+    std::vector<std::string> changes;
+    std::string reason;          // of the three last verdicts
+    std::optional<Error> error;  // of `failed`
+};
+// Several services, one after the other, in this order; one that fails does not stop the others.
+// Throws Error(interrupted) only.
+std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names);
+// All services of this installation. Those on hold, and those whose new image failed before, are
+// left alone.
+std::vector<ServiceUpdate> update_all(Machine& machine);
+
+// Puts the service on hold, or lets it go again. A hold without end that stands already, and the
+// release of a service that is not held, are no change.
+struct HoldResult {
+    Outcome outcome = Outcome::changed;
+    std::optional<Hold> hold;
+};
+HoldResult hold(Machine& machine, const ServiceName& name,
+                const std::optional<std::chrono::seconds>& length);
+HoldResult release_hold(Machine& machine, const ServiceName& name);
+// The hold that stands at this moment; empty where there is none or its time is over.
+std::optional<Hold> current_hold(Machine& machine, const Manifest& manifest);
+// "since T until T", "since T".
+std::string hold_words(const Hold& hold);
+// ISO 8601, empty for a hold without end.
+std::string hold_end(const Hold& hold);
+
+struct RollbackRequest {
+    bool data = false;  // with the data that the release was left with
+};
+struct RollbackResult {
+    Outcome outcome = Outcome::changed;  // unchanged: there is no release to go back to
+    Manifest manifest;
+    std::vector<std::string> changes;  // what differs, in words
+};
+// Back to the release before the last update, in a transaction of the update's shape. The two
+// releases change places, so a second rollback goes forward again. Error(archive_refused), before
+// anything is changed, where the data is not kept.
+RollbackResult rollback(Machine& machine, const ServiceName& name, const RollbackRequest& request);
 
 struct RemovalResult {
     Outcome outcome = Outcome::changed;
     std::vector<std::string> volumes;  // kept by uninstall, removed by obliterate
+    std::string final_backup;          // what undelete brings back; empty: none was made
 };
 RemovalResult uninstall(Machine& machine, const ServiceName& name);
+struct ObliterateRequest {
+    bool purge = false;  // no final backup
+};
+// Keeps a final backup for UNDELETEDAYS; where that cannot be made, fails before anything changes.
 // Throws Error(script_failed) after everything is removed where the hook failed.
-RemovalResult obliterate(Machine& machine, const ServiceName& name);
+RemovalResult obliterate(Machine& machine, const ServiceName& name,
+                         const ObliterateRequest& request = {});
 
 struct RecoverRequest {
     std::optional<ImageReference> image;
@@ -57,22 +113,30 @@ struct RecoverRequest {
 };
 Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest& request);
 
-// Finishes or undoes what interrupted operations left, on every service; nothing else. One that
-// fails does not stop the others.
+// Finishes or undoes what interrupted operations left, on every service, and removes the scratch
+// services of interrupted drills; nothing else. One that fails does not stop the others.
 struct RecoverAllResult {
     std::vector<std::string> recovered;  // names
     std::vector<std::string> failures;   // "NAME: what went wrong"
 };
 RecoverAllResult recover_all(Machine& machine);
 
+// What happens to the service's running containers while its volumes are read, beyond what
+// backupstart does.
+enum class WhileReading { runs, paused, stopped };
+
 struct BackupRequest {
     std::string file;  // empty: a new one below the backup directory
     int output = -1;   // a descriptor to write to instead (file is "-")
     BackupKey key;
     int level = 3;
+    WhileReading containers = WhileReading::runs;
+    std::vector<std::string> excludes = {};  // patterns, beside those of BACKUP_EXCLUDE
+    bool with_image = false;                 // so that a restore needs no registry
 };
 struct BackupReport {
     std::string file;
+    std::vector<std::string> excludes;  // the patterns in use
     BackupResult result;
 };
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request);
@@ -83,6 +147,8 @@ struct RestoreRequest {
     std::optional<ServiceName> name;      // default: the name in the archive
     std::optional<ImageReference> image;  // default: what the archive names
     bool partial = false;                 // paths that only one side has are left out
+    std::string consumed_file;            // goes after the commit; empty: nothing does
+    bool replace = false;                 // over the data of a service or volumes that exist
 };
 struct RestoreReport {
     Manifest manifest;
@@ -90,8 +156,44 @@ struct RestoreReport {
 };
 RestoreReport restore(Machine& machine, const RestoreRequest& request);
 
+// A final backup that obliterate kept.
+struct DeletedService {
+    ServiceName name;
+    TimePoint deleted;
+    std::string file;
+    std::uint64_t size = 0;  // bytes
+    bool encrypted = false;
+};
+// All of them, the newest first. Asks no engine.
+std::vector<DeletedService> list_deleted(const Machine& machine);
+
+struct UndeleteRequest {
+    OpenKey key;
+    std::optional<ServiceName> new_name;  // default: its own
+    std::optional<ImageReference> image;
+    bool partial = false;
+};
+// Restores the newest final backup of the service; the file goes when that succeeded. Throws
+// Error(not_installed) where there is none.
+RestoreReport undelete(Machine& machine, const ServiceName& name, const UndeleteRequest& request);
+
+struct DrillRequest {
+    std::string file;  // empty: the newest backup
+    OpenKey key;
+};
+struct DrillReport {
+    std::string file;
+    RestoreResult result;
+    bool selftest = false;  // the service has one, and it passed
+};
+// Restores a backup of the service as a scratch service without a launcher, runs its selftest (or
+// looks whether it is whole), and removes it again, also after a failure. The service is not
+// touched; service.json records the verdict.
+DrillReport drill(Machine& machine, const ServiceName& name, const DrillRequest& request);
+
 // One thing that is wrong with an installation, and the command that mends it.
 struct Problem {
+    std::string id;  // stable word, for doctor and --json
     std::string what;
     std::string next;
 };
@@ -102,6 +204,7 @@ struct ServiceCondition {
     std::vector<Problem> problems;  // empty: whole
     std::vector<ContainerSummary> containers;
     std::string operation;  // in progress now, in words; empty: none
+    std::optional<Hold> hold = std::nullopt;
     bool whole() const { return problems.empty(); }
 };
 
@@ -117,6 +220,7 @@ struct ListedService {
     std::string state;                 // running stopped broken unfinished
     std::vector<std::string> running;  // names of running containers
     std::string updated_at;
+    std::optional<Hold> hold = std::nullopt;
 };
 // All services of this installation, by name; two engine requests however many there are. With an
 // engine that does not answer the state is "unknown".
@@ -128,11 +232,20 @@ std::vector<ListedService> list_services(Machine& machine);
 int run_service_command(Machine& machine, const ServiceName& name,
                         const std::vector<std::string>& arguments);
 
-// What the rules of the contract say of an image, pulled where it is absent. Installs nothing.
-std::vector<Finding> check_image(Machine& machine, const ImageReference& reference);
+// What the rules say of an image, pulled where it is absent. Installs and starts nothing; its
+// scripts are read by bash -n and shellcheck. `earlier`, or else an installed service of the same
+// repository, is the release that it is compared with.
+Judgement check_image(Machine& machine, const ImageReference& reference,
+                      const std::optional<ImageReference>& earlier);
+// The same for a directory that an image is built from: what only the image tells is not judged. An
+// engine is asked for `earlier` alone.
+Judgement check_build_context(const std::string& directory,
+                              const std::function<Machine&()>& machine,
+                              const std::optional<ImageReference>& earlier);
 
 // Removes what nothing uses any more: scratch containers and probes of operations that are over,
-// pins and releases that no manifest names. Says what.
+// scratch services of drills, pins and releases that no manifest names, the data kept for
+// `rollback --data`, final backups whose time is over. Says what.
 struct CleanResult {
     Outcome outcome = Outcome::unchanged;
     std::vector<std::string> removed;

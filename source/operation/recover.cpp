@@ -2,6 +2,8 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/data_snapshot.hpp"
+#include "operation/drill.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -10,6 +12,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "service/launcher.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
@@ -107,7 +110,9 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     manifest.releases = {release};
     manifest.current = number;
     manifest.previous = 0;
+    adopt_settings(manifest);
 
+    const SnapshotPlan plan = plan_snapshot(machine, existing);
     transact(machine, name, "recover", [&](Transaction& transaction) {
         transaction.perform(remember_containers(machine, name));
         if (exists(machine.paths.servicerunner(name))) {
@@ -119,7 +124,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         // The `install` hook below makes them anew; where `uninstall` is lost or failed they would
         // be in its way.
         remove_containers(machine, name);
-        protect_data(machine, transaction, name, existing);
+        protect_data(machine, transaction, name, plan, 0);
         renew_temp_directory(machine, transaction, name);
         transaction.perform(write_release(machine, manifest, release, inspected.files));
         transaction.perform(pin_image(machine, name, release));
@@ -142,6 +147,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         transaction.after_commit(settling_keep());
         for (const int old : old_numbers) {
             transaction.after_commit(removing_pin(old));
+            transaction.after_commit(removing_data(machine.paths.kept_data(name, old)));
             transaction.after_commit(removing_path(machine.paths.release(name, old)));
         }
     });
@@ -152,7 +158,7 @@ RecoverAllResult recover_all(Machine& machine) {
     RecoverAllResult result;
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {
-            if (read_journals(machine.paths, name).empty()) {
+            if (read_journals(machine.paths, name).empty() && !has_litter(machine.paths, name)) {
                 continue;
             }
             if (ServiceSession(machine, name).recovered()) {
@@ -164,6 +170,9 @@ RecoverAllResult recover_all(Machine& machine) {
             }
             result.failures.push_back(name.text() + ": " + error.what());
         }
+    }
+    for (const std::string& name : remove_abandoned_drills(machine)) {
+        result.recovered.push_back(name);
     }
     return result;
 }

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/final_backup.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
@@ -20,7 +21,10 @@ struct Traces {
     std::vector<int> pins;
     std::vector<std::string> volumes;  // labelled with the service and this installation
     std::vector<std::string> adopted;
+    std::vector<std::string> missing;  // recorded, and the engine lacks them
     bool keep = false;
+    std::string reference;  // of the image, as the kept container tells it
+    std::string image_id;
     bool containers = false;
 
     bool any_but_volumes() const {
@@ -46,11 +50,10 @@ Traces find_traces(Machine& machine, const ServiceName& name) {
     if (traces.manifest) {
         require_own_engine(machine, *traces.manifest);
         launcher = traces.manifest->launcher;
-        for (const Release& release : traces.manifest->releases) {
-            traces.pins.push_back(release.number);
-        }
         for (const ManagedVolume& volume : traces.manifest->volumes) {
-            if (volume.adopted) {
+            if (!machine.engine.find_volume(volume.name)) {
+                traces.missing.push_back(volume.name);
+            } else if (volume.adopted) {
                 traces.adopted.push_back(volume.name);
             }
         }
@@ -67,10 +70,18 @@ Traces find_traces(Machine& machine, const ServiceName& name) {
         const auto owner = keep->labels.find(label::installation);
         if (owner != keep->labels.end() && owner->second == traces.installation) {
             traces.keep = true;
-            // Where the manifest is lost, only the kept containers still tell the pins.
-            if (const int pin = release_of_pin(name, keep->image);
-                pin != 0 &&
-                std::find(traces.pins.begin(), traces.pins.end(), pin) == traces.pins.end()) {
+            if (kept == keep_container(name)) {
+                const auto reference = keep->labels.find("drunner.reference");
+                traces.reference = reference == keep->labels.end() ? "" : reference->second;
+                traces.image_id = keep->image_id;
+            }
+        }
+    }
+    // Also the pins that no manifest names; without a trace of this installation's own they may be
+    // another's.
+    if (traces.files || traces.keep) {
+        for (const ImageTag& tag : machine.engine.list_tags(pin_repository)) {
+            if (const int pin = release_of_pin(name, tag.reference); pin != 0) {
                 traces.pins.push_back(pin);
             }
         }
@@ -109,7 +120,6 @@ bool run_removal_hook(Machine& machine, const ServiceName& name, Transaction& tr
     if (!traces.files) {
         return true;
     }
-    transaction.perform(remember_containers(machine, name));
     return run_tolerant_hook(machine, name, transaction.journal(),
                              {hook, version_of(traces), {}, verb});
 }
@@ -122,39 +132,71 @@ RemovalResult uninstall(Machine& machine, const ServiceName& name) {
     std::vector<std::string> volumes = traces.volumes;
     volumes.insert(volumes.end(), traces.adopted.begin(), traces.adopted.end());
     if (!traces.any_but_volumes()) {
-        return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes};
+        return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes, {}};
     }
     transact(machine, name, "uninstall", [&](Transaction& transaction) {
+        if (traces.files) {
+            transaction.perform(remember_containers(machine, name));
+        }
         run_removal_hook(machine, name, transaction, traces, Hook::uninstall, "uninstall");
         register_removal(transaction, traces);
         transaction.after_commit(removing_service_files());
     });
-    return {Outcome::changed, volumes};
+    return {Outcome::changed, volumes, {}};
 }
 
-RemovalResult obliterate(Machine& machine, const ServiceName& name) {
+RemovalResult obliterate(Machine& machine, const ServiceName& name,
+                         const ObliterateRequest& request) {
     const ServiceSession session(machine, name);
     const Traces traces = find_traces(machine, name);
-    std::vector<std::string> volumes = traces.volumes;
-    volumes.insert(volumes.end(), traces.adopted.begin(), traces.adopted.end());
-    if (!traces.any_but_volumes() && volumes.empty()) {
-        return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes};
+    RemovalResult result;
+    result.volumes = traces.volumes;
+    result.volumes.insert(result.volumes.end(), traces.adopted.begin(), traces.adopted.end());
+    if (!traces.any_but_volumes() && result.volumes.empty()) {
+        result.outcome = session.recovered() ? Outcome::changed : Outcome::unchanged;
+        return result;
     }
-    require_idle_of_strangers(machine, name, volumes);
+    require_idle_of_strangers(machine, name, result.volumes);
+    std::optional<FinalBackup> last;
+    if (!request.purge) {
+        last = plan_final_backup(
+            machine, name,
+            {traces.manifest, traces.files, traces.volumes, traces.reference, traces.image_id});
+    }
+    BackupReport report;
     bool hook_succeeded = true;
     transact(machine, name, "obliterate", [&](Transaction& transaction) {
+        if (traces.files) {
+            transaction.perform(remember_containers(machine, name));
+        }
+        if (last) {
+            report.file = last->request.file;
+            try {
+                perform_backup(machine, transaction, name, last->plan, last->request, report);
+            } catch (const Error& error) {
+                throw without_final_backup(name, error);
+            }
+            result.final_backup = report.file;
+        }
         hook_succeeded =
             run_removal_hook(machine, name, transaction, traces, Hook::obliterate, "obliterate");
         register_removal(transaction, traces);
-        transaction.after_commit(removing_volumes(traces.adopted, traces.installation));
+        // A hook that mounts a missing volume makes it anew, without labels.
+        std::vector<std::string> unlabelled = traces.adopted;
+        unlabelled.insert(unlabelled.end(), traces.missing.begin(), traces.missing.end());
+        transaction.after_commit(removing_volumes(unlabelled, traces.installation));
         transaction.after_commit(removing_service_files());
     });
+    tell_left_out(machine, report.result);
+    remove_expired(machine);
     if (!hook_succeeded) {
         throw Error(ErrorKind::script_failed,
                     "'obliterate' of the service failed; everything of '" + name.text() +
-                        "' that drunner knows of was removed all the same");
+                        "' that drunner knows of was removed all the same" +
+                        (result.final_backup.empty() ? "" : ", its final backup is kept"),
+                    result.final_backup.empty() ? "" : "drunner undelete " + name.text());
     }
-    return {Outcome::changed, volumes};
+    return result;
 }
 
 }  // namespace drunner

@@ -2,153 +2,141 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
-#include "core/text.hpp"
 #include "host/file.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/operations.hpp"
+#include "operation/restore_plan.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
 namespace {
 
-// The image by id or digest where the engine has it or the registry gives it, else what the
-// reference names now; `--image` decides over all.
-struct RestoreImage {
-    ImageReference reference;
-    ImageChoice choice;
-};
-
-RestoreImage image_for(Machine& machine, const BackupHeader& header,
-                       const RestoreRequest& request) {
-    if (request.image) {
-        return {*request.image,
-                choose_image(machine, {*request.image, machine.config.pull, {}, {}})};
-    }
-    const ImageReference reference(header.image_reference);
-    if (auto image = machine.engine.find_image(header.image_id)) {
-        return {reference, {std::move(*image), false}};
-    }
-    if (!header.image_digest.empty() && machine.config.pull != PullPolicy::never) {
-        const ImageReference exact(reference.familiar_repository() + "@" + header.image_digest);
-        try {
-            return {reference, choose_image(machine, {exact, PullPolicy::missing, {}, {}})};
-        } catch (const Error& error) {
-            if (error.kind() == ErrorKind::interrupted) {
-                throw;
-            }
-            machine.progress.detail(error.what());
-        }
-    }
-    ImageChoice choice = choose_image(machine, {reference, machine.config.pull, {}, {}});
-    machine.progress.warning("the image of the backup (" + printable(header.image_id) +
-                             ") is not to be had; what '" + reference.text() +
-                             "' names now is used");
-    return {reference, std::move(choice)};
-}
-
-// The volumes to fill: archive path -> volume name. A path that only one side has is an error,
-// unless the operator said partial.
-std::map<std::string, std::string> match_volumes(Machine& machine, const BackupHeader& header,
-                                                 const Manifest& manifest, bool partial) {
-    std::map<std::string, std::string> matched;
-    std::vector<std::string> unmatched;
-    for (const ManagedVolume& volume : manifest.volumes) {
-        const bool in_archive =
-            std::any_of(header.volumes.begin(), header.volumes.end(),
-                        [&](const BackupVolume& one) { return one.path == volume.path; });
-        if (in_archive) {
-            matched[volume.path] = volume.name;
-        } else {
-            unmatched.push_back("'" + volume.path + "' is not in the backup");
-        }
-    }
-    for (const BackupVolume& volume : header.volumes) {
-        if (!matched.contains(volume.path)) {
-            unmatched.push_back("'" + printable(volume.path) + "' is not declared by the image");
-        }
-    }
-    if (!unmatched.empty()) {
-        const std::string what = "volumes differ: " + join(unmatched, ", ");
-        if (!partial) {
-            throw Error(ErrorKind::archive_refused, what,
-                        "drunner restore FILE " + manifest.name.text() + " --partial");
-        }
-        machine.progress.warning(what);
-    }
-    return matched;
-}
-
-void require_new_volumes(const InstallPlan& plan) {
+// The declared volumes that exist already. Without --replace one of them is an error.
+std::vector<ManagedVolume> existing_volumes(const InstallPlan& plan, bool replace) {
+    std::vector<ManagedVolume> existing;
     for (const ManagedVolume& volume : plan.manifest.volumes) {
         const bool made =
             std::any_of(plan.volumes_to_make.begin(), plan.volumes_to_make.end(),
                         [&](const ManagedVolume& one) { return one.name == volume.name; });
-        if (!made) {
+        if (made) {
+            continue;
+        }
+        if (!replace) {
+            const std::string& name = plan.manifest.name.text();
             throw Error(
                 ErrorKind::already_installed,
                 "volume '" + volume.name +
                     "' exists already, and a restore touches no volume that it did not make",
-                "drunner obliterate " + plan.manifest.name.text());
+                "drunner restore FILE " + name + " --replace, or drunner obliterate " + name);
         }
+        existing.push_back(volume);
     }
+    return existing;
+}
+
+// Puts an empty directory in the place of each volume's data, which the `install` hook then cannot
+// change.
+void set_data_aside(Machine& machine, Transaction& transaction,
+                    const std::vector<ManagedVolume>& volumes) {
+    if (volumes.empty()) {
+        return;
+    }
+    std::map<std::string, std::string> beside;
+    VolumeAccess access(machine);
+    for (const ManagedVolume& volume : volumes) {
+        const std::string directory =
+            staging_directory(access.directory(volume.name), transaction.id() + "-before");
+        transaction.perform(make_path(directory, [&] { make_directories(directory, 0755); }));
+        transaction.after_commit(removing_path(directory));
+        beside[volume.name] = directory;
+    }
+    transaction.perform(exchange_volume_data(machine, beside));
+}
+
+RestoreReport perform_restore(Machine& machine, BackupReader& reader, const InstallPlan& plan,
+                              const std::map<std::string, std::string>& matched,
+                              std::string_view verb, const std::string& consumed_file) {
+    const ServiceName& name = plan.manifest.name;
+    const int version = plan.manifest.release().config.version;
+    RestoreReport report{plan.manifest, {}};
+    transact(machine, name, verb, [&](Transaction& transaction) {
+        if (!consumed_file.empty()) {
+            transaction.after_commit(removing_path(consumed_file));
+        }
+        set_data_aside(machine, transaction, plan.emptied_volumes);
+        perform_install(machine, transaction, plan, verb);
+        const nlohmann::json running = record_containers(machine, name);
+        transaction.perform(stop_service(machine, name, running.dump()));
+        const FilledBeside filled = fill_beside(machine, transaction, reader, name, matched);
+        report.result = filled.result;
+        transaction.perform(exchange_volume_data(machine, filled.volumes));
+        restore_containers(machine, name, running);
+        transaction.perform(
+            run_hook(machine, name, transaction.journal(),
+                     {Hook::restore, version, {filled.hook_directory}, std::string(verb)}));
+        perform_selftest(machine, transaction, plan.manifest, verb);
+    });
+    return report;
 }
 
 }  // namespace
 
+RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceName& name,
+                          const RestoreRequest& request) {
+    const BackupHeader& header = reader.header();
+    require_free_name(machine, name);
+    const RestoreImage image = image_for(machine, reader, request);
+    InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
+    plan.emptied_volumes = existing_volumes(plan, request.replace);
+    plan.manifest.settings = header.settings;
+    adopt_settings(plan.manifest);
+    const auto matched = match_volumes(machine, header, plan.manifest, request.partial);
+    std::vector<std::string> existing;
+    for (const ManagedVolume& volume : plan.emptied_volumes) {
+        if (!matched.contains(volume.path)) {
+            throw Error(ErrorKind::archive_refused,
+                        "volume '" + volume.name +
+                            "' exists already, and the backup has nothing to replace it with",
+                        "drunner install IMAGE " + name.text());
+        }
+        existing.push_back(volume.name);
+    }
+    require_idle_of_strangers(machine, name, existing);
+    return perform_restore(machine, reader, plan, matched, "restore", request.consumed_file);
+}
+
+RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const ServiceName& name,
+                                const ServiceName& drill_of) {
+    const BackupHeader& header = reader.header();
+    const RestoreImage image = image_for(machine, reader, {});
+    InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
+    existing_volumes(plan, false);
+    plan.manifest.settings = header.settings;
+    adopt_settings(plan.manifest);
+    plan.manifest.launcher.clear();
+    plan.manifest.drill_of = drill_of.text();
+    const auto matched = match_volumes(machine, header, plan.manifest, false);
+    return perform_restore(machine, reader, plan, matched, "drill", "");
+}
+
 RestoreReport restore(Machine& machine, const RestoreRequest& request) {
     const std::unique_ptr<BackupReader> reader = open_backup(request.input, request.key);
-    const BackupHeader& header = reader->header();
-    const ServiceName name = request.name ? *request.name : ServiceName(header.service);
+    const ServiceName name = request.name ? *request.name : ServiceName(reader->header().service);
     const ServiceSession session(machine, name);
-    if (Catalog(machine.paths).is_installed(name)) {
-        throw Error(ErrorKind::already_installed, "'" + name.text() + "' is installed already",
-                    "drunner restore FILE OTHERNAME");
+    const std::optional<Manifest> installed = Catalog(machine.paths).find(name);
+    if (!installed) {
+        return restore_new(machine, *reader, name, request);
     }
-    require_free_name(machine, name);
-    const RestoreImage image = image_for(machine, header, request);
-    InstallPlan plan = plan_install(machine, name, image.reference, image.choice, "");
-    require_new_volumes(plan);
-    plan.manifest.settings = header.settings;
-    const std::map<std::string, std::string> matched =
-        match_volumes(machine, header, plan.manifest, request.partial);
-
-    RestoreReport report{plan.manifest, {}};
-    const int version = plan.manifest.release().config.version;
-    transact(machine, name, "restore", [&](Transaction& transaction) {
-        perform_install(machine, transaction, plan, "restore");
-
-        const nlohmann::json running = record_containers(machine, name);
-        transaction.perform(stop_service(machine, name, running.dump()));
-        const std::string outer = machine.paths.service(name) + "/restore-" + transaction.id();
-        const std::string hook_directory = outer + "/files";
-        RestoreTargets targets;
-        targets.hook_directory = hook_directory;
-        std::map<std::string, std::string> beside;
-        VolumeAccess access(machine);
-        for (const auto& [path, volume] : matched) {
-            const std::string directory =
-                staging_directory(access.directory(volume), transaction.id());
-            transaction.perform(make_path(directory, [&] { make_directories(directory); }));
-            transaction.after_commit(removing_path(directory));
-            targets.volumes[path] = directory;
-            beside[volume] = directory;
-        }
-        transaction.after_commit(removing_path(outer));
-        transaction.perform(make_path(outer, [&] {
-            make_directories(outer, 0700);
-            make_directories(hook_directory, 0777);
-            report.result = reader->extract(targets, machine.progress);
-        }));
-        transaction.perform(exchange_volume_data(machine, beside));
-        restore_containers(machine, name, running);
-        transaction.perform(run_hook(machine, name, transaction.journal(),
-                                     {Hook::restore, version, {hook_directory}, "restore"}));
-        perform_selftest(machine, transaction, plan.manifest, "restore");
-    });
-    return report;
+    if (!request.replace) {
+        throw Error(ErrorKind::already_installed, "'" + name.text() + "' is installed already",
+                    "drunner restore FILE " + name.text() +
+                        " --replace, or drunner restore FILE OTHERNAME");
+    }
+    return restore_over(machine, *reader, *installed, request);
 }
 
 }  // namespace drunner

@@ -1,6 +1,7 @@
 #include "operation/service_containers.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -107,6 +108,43 @@ void bring_to_state(Engine& engine, const std::string& id, const std::string& wa
     }
 }
 
+void attempt(std::vector<std::string>& failures, const std::string& container,
+             const std::function<void()>& work) {
+    try {
+        work();
+    } catch (const std::exception& error) {
+        failures.push_back("container '" + container + "': " + error.what());
+    }
+}
+
+// Makes those of the record that are gone again and brings all to their recorded state; throws an
+// Error that names these failures and those before.
+void bring_back(Machine& machine, const json& record, std::vector<std::string> failures) {
+    Engine& engine = machine.engine;
+    std::map<std::string, std::string> new_ids;
+    for (const json& entry : record) {
+        const std::string id = entry.at("id");
+        const std::string name = entry.at("name");
+        attempt(failures, name, [&] {
+            std::string now = id;
+            if (!engine.find_container(id)) {
+                const json& document = entry.at("document");
+                now = engine.create_container_from(name, creation_body(document, new_ids).dump());
+                new_ids[id] = now;
+                const json settings = document.value("NetworkSettings", json::object());
+                if (settings.value("Networks", json::object()).size() > 1) {
+                    machine.progress.warning("container '" + name +
+                                             "' was made again on its first network only");
+                }
+            }
+            bring_to_state(engine, now, entry.at("state"));
+        });
+    }
+    if (!failures.empty()) {
+        throw Error(ErrorKind::engine_refused, "cannot bring back " + join(failures, "; "));
+    }
+}
+
 }  // namespace
 
 std::vector<ContainerSummary> containers_of(Machine& machine, const ServiceName& service) {
@@ -194,49 +232,33 @@ json record_containers(Machine& machine, const ServiceName& service) {
     return record;
 }
 
-void restore_containers(Machine& machine, const ServiceName& service, const json& record) {
-    Engine& engine = machine.engine;
-    std::vector<std::string> failures;
-    const auto attempt = [&](const std::string& what, const auto& work) {
-        try {
-            work();
-        } catch (const std::exception& error) {
-            failures.push_back(what + ": " + error.what());
+void resume_containers(Machine& machine, const json& record) {
+    json stopped = json::array();
+    for (const json& entry : record) {
+        const bool ran = is_running(entry.at("state").get<std::string>());
+        const bool is_there = machine.engine.find_container(entry.at("id").get<std::string>()) ||
+                              !machine.engine.find_container(entry.at("name").get<std::string>());
+        if (ran && is_there) {
+            stopped.push_back(entry);
         }
-    };
+    }
+    bring_back(machine, stopped, {});
+}
+
+void restore_containers(Machine& machine, const ServiceName& service, const json& record) {
     std::set<std::string> recorded_ids;
     for (const json& entry : record) {
         recorded_ids.insert(entry.at("id").get<std::string>());
     }
+    std::vector<std::string> failures;
     // One that an earlier, killed attempt made again goes too, and is made once more below.
     for (const ContainerSummary& container : containers_of(machine, service)) {
         if (!recorded_ids.contains(container.id)) {
-            attempt("container '" + container.name + "'",
-                    [&] { engine.remove_container(container.id); });
+            attempt(failures, container.name,
+                    [&] { machine.engine.remove_container(container.id); });
         }
     }
-    std::map<std::string, std::string> new_ids;
-    for (const json& entry : record) {
-        const std::string id = entry.at("id");
-        const std::string name = entry.at("name");
-        attempt("container '" + name + "'", [&] {
-            std::string now = id;
-            if (!engine.find_container(id)) {
-                const json& document = entry.at("document");
-                now = engine.create_container_from(name, creation_body(document, new_ids).dump());
-                new_ids[id] = now;
-                const json settings = document.value("NetworkSettings", json::object());
-                if (settings.value("Networks", json::object()).size() > 1) {
-                    machine.progress.warning("container '" + name +
-                                             "' was made again on its first network only");
-                }
-            }
-            bring_to_state(engine, now, entry.at("state"));
-        });
-    }
-    if (!failures.empty()) {
-        throw Error(ErrorKind::engine_refused, "cannot bring back " + join(failures, "; "));
-    }
+    bring_back(machine, record, std::move(failures));
 }
 
 void stop_containers(Machine& machine, const ServiceName& service) {

@@ -34,6 +34,11 @@ nlohmann::json record_containers(Machine& machine, const ServiceName& service);
 // Error that names every container that could not be brought back, after trying them all.
 void restore_containers(Machine& machine, const ServiceName& service, const nlohmann::json& record);
 
+// Starts again, in their old order, those of the record that ran then and do not now: for the end
+// of work that stopped or paused them. What was run with --rm is made again, unless something has
+// taken its name since. Others stay as they are.
+void resume_containers(Machine& machine, const nlohmann::json& record);
+
 // Stops what runs, the last started first.
 void stop_containers(Machine& machine, const ServiceName& service);
 

@@ -10,14 +10,13 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "backup/backup_file.hpp"
 #include "backup/tar.hpp"
-#include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "engine/endpoint.hpp"
 #include "host/file.hpp"
 #include "host/network.hpp"
+#include "operation/data_snapshot.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/step_table.hpp"
 #include "service/generated_files.hpp"
@@ -91,34 +90,25 @@ ContainerSpec keep_spec(const Manifest& manifest, const Release& release, std::s
     return spec;
 }
 
-// What runs is paused as long as this stands.
-class PausedContainers {
-  public:
-    PausedContainers(Machine& machine, const ServiceName& service) : engine_(machine.engine) {
-        for (const ContainerSummary& container : containers_of(machine, service)) {
-            if (container.state == "running") {
-                ids_.push_back(container.id);
-                engine_.pause_container(container.id);
-            }
+// Gives the top directories of volumes, which `container` has mounted, to the image's user.
+void own_new_volumes(Machine& machine, const std::string& container, const Release& release,
+                     const std::vector<ManagedVolume>& made) {
+    const ImageUser user{release.uid, release.gid};
+    VolumeAccess access(machine);
+    for (const ManagedVolume& volume : made) {
+        std::string directory;
+        try {
+            directory = access.directory(volume.name);
+        } catch (const Error& error) {
+            machine.progress.detail(error.what());
+            own_through_engine(machine.engine, container, volume.path, user);
+            continue;
+        }
+        if (chown(directory.c_str(), user.uid, user.gid) != 0) {
+            throw system_error("cannot change the owner of '" + directory + "'", errno);
         }
     }
-    ~PausedContainers() {
-        const CancellationShield shield;
-        for (const std::string& id : ids_) {
-            try {
-                engine_.unpause_container(id);
-            } catch (const Error&) {
-                // remember-containers, which every such transaction begins with, brings it back.
-            }
-        }
-    }
-    PausedContainers(const PausedContainers&) = delete;
-    PausedContainers& operator=(const PausedContainers&) = delete;
-
-  private:
-    Engine& engine_;
-    std::vector<std::string> ids_;
-};
+}
 
 std::chrono::seconds limit_of(const Machine& machine, Hook hook) {
     if (machine.config.hook_timeout) {
@@ -157,12 +147,8 @@ std::string failure_of(const HookResult& result, const std::string& name) {
     std::string text = "'" + name + "' of the service ";
     text += result.timed_out ? "did not end in time"
                              : "failed with status " + std::to_string(result.status);
-    if (const std::string last(trim(result.last_lines)); !last.empty()) {
-        std::string shown;
-        for (const std::string& line : split(last, '\n')) {
-            shown += "\n  | " + printable(line);
-        }
-        text += "; its last lines:" + shown;
+    if (const std::string lines = quoted_lines(result.last_lines); !lines.empty()) {
+        text += "; its last lines:" + lines;
     }
     return text;
 }
@@ -244,6 +230,14 @@ void undo_write_manifest(const UndoContext& context, const json& parameters) {
     }
 }
 
+void undo_write_variables(const UndoContext&, const json& parameters) {
+    const std::string path = parameters.at("path");
+    const std::string before = parameters.at("before");
+    if (read_file(path) != before) {
+        write_file(path, before);
+    }
+}
+
 void undo_make_launcher(const UndoContext& context, const json& parameters) {
     const std::string link = parameters.at("link");
     if (read_symlink(link) == context.machine.drunner_binary) {
@@ -277,14 +271,6 @@ void undo_run_hook(const UndoContext& context, const json& parameters) {
     }
 }
 
-ino_t inode_of(const std::string& path) {
-    struct stat status {};
-    if (lstat(path.c_str(), &status) != 0) {
-        throw system_error("cannot look at '" + path + "'", errno);
-    }
-    return status.st_ino;
-}
-
 // The inode tells which of the two directories stands where: it goes with an exchange.
 void undo_exchange_volume_data(const UndoContext& context, const json& parameters) {
     stop_containers(context.machine, context.service);
@@ -296,46 +282,23 @@ void undo_exchange_volume_data(const UndoContext& context, const json& parameter
     }
 }
 
-// Puts the snapshot's content back as the volumes' data. Extracting anew each time makes it safe to
-// do twice.
-void undo_snapshot_volumes(const UndoContext& context, const json& parameters) {
-    const std::string file = parameters.at("file");
-    if (!exists(file)) {
-        return;  // the snapshot was never complete, so nothing behind it was done
-    }
-    Machine& machine = context.machine;
-    stop_containers(machine, context.service);
-    VolumeAccess access(machine);
-    RestoreTargets targets;
-    std::vector<std::pair<std::string, std::string>> exchanges;
-    for (const auto& [path, name] : parameters.at("volumes").items()) {
-        const std::string data = access.directory(name.get<std::string>());
-        const std::string beside = staging_directory(data, context.operation);
-        remove_tree(beside);
-        make_directories(beside);
-        targets.volumes[path] = beside;
-        exchanges.emplace_back(beside, data);
-    }
-    const FileDescriptor input(open(file.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!input.valid()) {
-        throw system_error("cannot read '" + file + "'", errno);
-    }
-    open_backup(input.get(), {})->extract(targets, machine.progress);
-    for (const auto& [beside, data] : exchanges) {
-        exchange_files(beside, data);
-    }
-    for (const auto& [beside, data] : exchanges) {
-        remove_tree(beside);
-    }
-    remove_tree(file);
-}
-
 void undo_make_path(const UndoContext&, const json& parameters) {
     remove_tree(parameters.at("path").get<std::string>());
 }
 
 void finish_removing_path(Machine&, const ServiceName&, const json& parameters) {
     remove_tree(parameters.at("path").get<std::string>());
+}
+
+void finish_keeping_data(Machine& machine, const ServiceName& service, const json& parameters) {
+    keep_data(machine.paths, service, parameters.at("release"), parameters.at("snapshot"));
+    if (const int used = parameters.at("used"); used != 0) {
+        remove_kept_data(machine.paths.kept_data(service, used));
+    }
+}
+
+void finish_removing_data(Machine&, const ServiceName&, const json& parameters) {
+    remove_kept_data(parameters.at("directory").get<std::string>());
 }
 
 void finish_removing_pin(Machine& machine, const ServiceName& service, const json& parameters) {
@@ -405,6 +368,9 @@ void finish_removing_service_files(Machine& machine, const ServiceName& service,
     const std::string journal = base_name(machine.paths.journal(service));
     // The manifest goes first: without it nothing takes the rest for a service.
     remove_tree(machine.paths.manifest(service));
+    for (const std::string& release : directory_entries(machine.paths.releases(service))) {
+        remove_kept_data(machine.paths.releases(service) + "/" + release + "/data");
+    }
     for (const std::string& name : directory_entries(directory)) {
         if (!name.starts_with(journal)) {
             remove_tree(directory + "/" + name);
@@ -421,10 +387,12 @@ constexpr std::array step_rows{
     StepRow{"make-keep-container", undo_make_keep_container},
     StepRow{"link-release", undo_link_release},
     StepRow{"write-manifest", undo_write_manifest},
+    StepRow{"write-variables", undo_write_variables},
     StepRow{"make-launcher", undo_make_launcher},
     StepRow{"remember-containers", undo_remember_containers},
     StepRow{"run-hook", undo_run_hook},
     StepRow{"stop-service", undo_remember_containers},
+    StepRow{"pause-service", undo_remember_containers},
     StepRow{"exchange-volume-data", undo_exchange_volume_data},
     StepRow{"snapshot-volumes", undo_snapshot_volumes},
     StepRow{"make-path", undo_make_path},
@@ -432,6 +400,8 @@ constexpr std::array step_rows{
 
 constexpr std::array finish_rows{
     FinishRow{"removing-path", finish_removing_path},
+    FinishRow{"keeping-data", finish_keeping_data},
+    FinishRow{"removing-data", finish_removing_data},
     FinishRow{"removing-pin", finish_removing_pin},
     FinishRow{"settling-keep", finish_settling_keep},
     FinishRow{"removing-keep", finish_removing_keep},
@@ -527,32 +497,26 @@ Step fill_new_volumes(Machine& machine, const Release& release,
                 spec.labels = {{label::scratch, "fill"}, {label::operation, operation}};
                 spec.mounts = mounts_of(made, true);
                 const std::string container = machine.engine.create_container(spec);
-                const ImageUser user{release.uid, release.gid};
-                VolumeAccess access(machine);
-                for (const ManagedVolume& volume : made) {
-                    std::string directory;
-                    try {
-                        directory = access.directory(volume.name);
-                    } catch (const Error& error) {
-                        machine.progress.detail(error.what());
-                        own_through_engine(machine.engine, container, volume.path, user);
-                        continue;
-                    }
-                    if (chown(directory.c_str(), user.uid, user.gid) != 0) {
-                        throw system_error("cannot change the owner of '" + directory + "'", errno);
-                    }
-                }
+                own_new_volumes(machine, container, release, made);
                 machine.engine.remove_container(container);
             }};
 }
 
-Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation) {
+Step make_keep_container(Machine& machine, const Manifest& manifest,
+                         const std::vector<ManagedVolume>& made, const std::string& operation) {
     const std::string name = keep_container(manifest.name);
-    return {"make-keep-container", json{{"name", name}}.dump(), [&machine, &manifest, operation] {
-                ContainerSpec spec =
-                    keep_spec(manifest, manifest.release(), keep_container(manifest.name));
+    return {"make-keep-container", json{{"name", name}}.dump(),
+            [&machine, &manifest, &made, name, operation] {
+                const Release& release = manifest.release();
+                ContainerSpec spec = keep_spec(manifest, release, name);
                 spec.labels[label::operation] = operation;
-                machine.engine.create_container(spec);
+                for (VolumeMount& mount : spec.mounts) {
+                    mount.copy_image_content = std::any_of(
+                        made.begin(), made.end(),
+                        [&](const ManagedVolume& one) { return one.name == mount.volume; });
+                }
+                const std::string container = machine.engine.create_container(spec);
+                own_new_volumes(machine, container, release, made);
             }};
 }
 
@@ -573,6 +537,17 @@ Step write_manifest(Machine& machine, const Manifest& manifest) {
     json before = exists(path) ? json(read_file(path)) : json();
     return {"write-manifest", json{{"before", std::move(before)}}.dump(),
             [&] { Catalog(machine.paths).save(manifest); }};
+}
+
+Step write_variables(Machine& machine, const Manifest& manifest) {
+    const std::string path =
+        machine.paths.release_scripts(manifest.name, manifest.current) + "/variables.sh";
+    return {"write-variables", json{{"path", path}, {"before", read_file(path)}}.dump(),
+            [&machine, &manifest, path] {
+                write_file(path,
+                           variables_sh({manifest, manifest.release(), default_route_address(),
+                                         machine.paths.temp(manifest.name)}));
+            }};
 }
 
 Step make_launcher(Machine& machine, const std::string& link) {
@@ -602,6 +577,16 @@ Step stop_service(Machine& machine, const ServiceName& service, const std::strin
             [&machine, service] { stop_containers(machine, service); }};
 }
 
+Step pause_service(Machine& machine, const ServiceName& service, const std::string& record) {
+    return {"pause-service", json{{"containers", json::parse(record)}}.dump(), [&machine, service] {
+                for (const ContainerSummary& container : containers_of(machine, service)) {
+                    if (container.state == "running") {
+                        machine.engine.pause_container(container.id);
+                    }
+                }
+            }};
+}
+
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside) {
     json volumes = json::object();
     VolumeAccess access(machine);
@@ -616,57 +601,6 @@ Step exchange_volume_data(Machine& machine, const std::map<std::string, std::str
                     exchange_files(directories.at("beside"), directories.at("data"));
                 }
             }};
-}
-
-Step snapshot_volumes(Machine& machine, const ServiceName& service,
-                      const std::vector<ManagedVolume>& volumes, const std::string& file) {
-    json names = json::object();
-    for (const ManagedVolume& volume : volumes) {
-        names[volume.path] = volume.name;
-    }
-    return {"snapshot-volumes", json{{"file", file}, {"volumes", names}}.dump(),
-            [&machine, service, volumes, file] {
-                BackupJob job;
-                job.header.service = service.text();
-                job.level = 1;
-                VolumeAccess access(machine);
-                for (const ManagedVolume& volume : volumes) {
-                    BackupVolume source;
-                    source.path = volume.path;
-                    source.name = volume.name;
-                    source.source = access.directory(volume.name);
-                    job.header.volumes.push_back(std::move(source));
-                }
-                const PausedContainers paused(machine, service);
-                write_backup_file(job, file, machine.progress);
-            }};
-}
-
-bool can_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes) {
-    try {
-        VolumeAccess access(machine);
-        for (const ManagedVolume& volume : volumes) {
-            access.directory(volume.name);
-        }
-        return true;
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::system) {
-            throw;
-        }
-        machine.progress.warning("data could not be rolled back: " + std::string(error.what()));
-        return false;
-    }
-}
-
-void protect_data(Machine& machine, Transaction& transaction, const ServiceName& service,
-                  const std::vector<ManagedVolume>& volumes) {
-    if (volumes.empty() || !can_snapshot(machine, volumes)) {
-        return;
-    }
-    const std::string file =
-        machine.paths.service(service) + "/snapshot-" + transaction.id() + ".tar.zst";
-    transaction.perform(snapshot_volumes(machine, service, volumes, file));
-    transaction.after_commit(removing_path(file));
 }
 
 Step make_path(std::string path, std::function<void()> perform) {
@@ -704,6 +638,13 @@ void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep
 Finish removing_path(const std::string& path) {
     return {"removing-path", json{{"path", path}}.dump()};
 }
+Finish keeping_data(int release, const std::string& snapshot, int used) {
+    return {"keeping-data",
+            json{{"release", release}, {"snapshot", snapshot}, {"used", used}}.dump()};
+}
+Finish removing_data(const std::string& directory) {
+    return {"removing-data", json{{"directory", directory}}.dump()};
+}
 Finish removing_pin(int release) {
     return {"removing-pin", json{{"release", release}}.dump()};
 }
@@ -719,8 +660,10 @@ Finish removing_containers() {
 Finish removing_networks() {
     return {"removing-networks", "{}"};
 }
-Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation) {
-    return {"removing-volumes", json{{"adopted", adopted}, {"installation", installation}}.dump()};
+Finish removing_volumes(const std::vector<std::string>& unlabelled,
+                        const std::string& installation) {
+    return {"removing-volumes",
+            json{{"adopted", unlabelled}, {"installation", installation}}.dump()};
 }
 Finish removing_launcher(const std::string& link) {
     return {"removing-launcher", json{{"link", link}}.dump()};

@@ -29,11 +29,15 @@ Step make_volume(Machine& machine, const Manifest& manifest, const ManagedVolume
 // to the image's user.
 Step fill_new_volumes(Machine& machine, const Release& release,
                       const std::vector<ManagedVolume>& made, const std::string& operation);
-// Makes drunner-keep-S for the manifest's current release.
-Step make_keep_container(Machine& machine, const Manifest& manifest, const std::string& operation);
+// Makes drunner-keep-S for the manifest's current release. It fills the volumes in `made` as
+// fill_new_volumes does: an engine takes as long to make one container more as for all the rest.
+Step make_keep_container(Machine& machine, const Manifest& manifest,
+                         const std::vector<ManagedVolume>& made, const std::string& operation);
 // Points services/S/drunner (and with it imagename.sh) at the release: the switch.
 Step link_release(Machine& machine, const ServiceName& service, int number);
 Step write_manifest(Machine& machine, const Manifest& manifest);
+// Writes the current release's variables.sh anew.
+Step write_variables(Machine& machine, const Manifest& manifest);
 Step make_launcher(Machine& machine, const std::string& link);
 // Performs nothing: its undo brings the containers of the service back as they are now. To be
 // performed before anything that may touch them.
@@ -51,19 +55,11 @@ Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, Ho
 // Stops the service's containers, which `record` (record_containers, as JSON text) describes. What
 // was run with --rm is gone then: restore_containers brings all of them back.
 Step stop_service(Machine& machine, const ServiceName& service, const std::string& record);
+// Pauses those of them that run.
+Step pause_service(Machine& machine, const ServiceName& service, const std::string& record);
 // Exchanges the content of the volumes with the directories beside them (volume name -> directory,
 // on the volume's file system). The directories then hold the old content.
 Step exchange_volume_data(Machine& machine, const std::map<std::string, std::string>& beside);
-// Writes the volumes' data to `file`, while what runs on them is paused; undone by putting that
-// data back.
-Step snapshot_volumes(Machine& machine, const ServiceName& service,
-                      const std::vector<ManagedVolume>& volumes, const std::string& file);
-// Whether the data of all these volumes can be read and put back here; says why not.
-bool can_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes);
-// Performs the snapshot into a file of the service that goes after the commit; nothing where there
-// is nothing to take, and a warning where it cannot be taken.
-void protect_data(Machine& machine, Transaction& transaction, const ServiceName& service,
-                  const std::vector<ManagedVolume>& volumes);
 // Performs `perform`; undone by removing the path (a tree of drunner's own).
 Step make_path(std::string path, std::function<void()> perform);
 
@@ -76,14 +72,21 @@ void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep
 
 // Work after the commit.
 Finish removing_path(const std::string& path);
+// Makes the data in the directory of a snapshot (data_snapshot.hpp) the data that the release was
+// left with, in place of older data of it; `used` is the release whose kept data is back in the
+// volumes, and kept no more, 0 where there is none.
+Finish keeping_data(int release, const std::string& snapshot, int used = 0);
+// Removes kept data, or a snapshot, where it is there.
+Finish removing_data(const std::string& directory);
 Finish removing_pin(int release);
 // drunner-keep-S for the current release, and a second one for the previous one's image.
 Finish settling_keep();
 Finish removing_keep();
 Finish removing_containers();
 Finish removing_networks();
-// Those labelled with the service and the installation, and the adopted ones.
-Finish removing_volumes(const std::vector<std::string>& adopted, const std::string& installation);
+// Those labelled with the service and the installation, and these, which have no labels.
+Finish removing_volumes(const std::vector<std::string>& unlabelled,
+                        const std::string& installation);
 Finish removing_launcher(const std::string& link);
 // Everything in services/S except the journal.
 Finish removing_service_files();

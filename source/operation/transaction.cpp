@@ -182,6 +182,10 @@ Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
         }
         remove_journal(record.path);
     }
+    if (has_litter(machine.paths, service)) {
+        remove_litter(machine.paths, service);
+        recovery = recovery == Recovery::nothing ? Recovery::undone : recovery;
+    }
     return recovery;
 }
 

@@ -2,6 +2,8 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/data_snapshot.hpp"
+#include "operation/health_gate.hpp"
 #include "operation/image_choice.hpp"
 #include "operation/image_inspection.hpp"
 #include "operation/install_steps.hpp"
@@ -10,12 +12,11 @@
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
+#include "operation/update_steps.hpp"
+#include "service/settings.hpp"
 
 namespace drunner {
-namespace {
 
-// Error(broken) or Error(volume_missing) where the update would build on something that is not
-// there.
 void require_updatable(Machine& machine, const Manifest& manifest) {
     if (file_type(machine.paths.servicerunner(manifest.name)) != FileType::regular) {
         throw Error(ErrorKind::broken,
@@ -31,6 +32,16 @@ void require_updatable(Machine& machine, const Manifest& manifest) {
         }
     }
 }
+
+std::vector<std::string> volume_names(const Manifest& manifest) {
+    std::vector<std::string> names;
+    for (const ManagedVolume& volume : manifest.volumes) {
+        names.push_back(volume.name);
+    }
+    return names;
+}
+
+namespace {
 
 bool same_extra_images(const std::vector<ExtraImage>& a, const std::vector<ExtraImage>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -55,6 +66,21 @@ bool extra_images_moved(Machine& machine, const Release& current, PullPolicy pol
     return moved;
 }
 
+// The releases to keep are the current and the one before it; answers the numbers of the others.
+std::vector<int> drop_older_releases(Manifest& manifest) {
+    std::vector<int> dropped;
+    std::erase_if(manifest.releases, [&](const Release& release) {
+        const bool keep = release.number == manifest.current || release.number == manifest.previous;
+        if (!keep) {
+            dropped.push_back(release.number);
+        }
+        return !keep;
+    });
+    return dropped;
+}
+
+}  // namespace
+
 std::vector<std::string> differences(const Release& before, const Release& after) {
     std::vector<std::string> changes;
     if (before.reference != after.reference) {
@@ -66,6 +92,12 @@ std::vector<std::string> differences(const Release& before, const Release& after
     }
     if (!same_extra_images(before.extra_images, after.extra_images)) {
         changes.emplace_back("extra images");
+    }
+    for (const auto& [name, value] : after.settings) {
+        const auto old = before.settings.find(name);
+        if (old != before.settings.end() && old->second != value) {
+            changes.push_back("setting '" + name + "' changed");
+        }
     }
     for (const auto& [path, hash] : after.script_hashes) {
         const auto old = before.script_hashes.find(path);
@@ -83,27 +115,16 @@ std::vector<std::string> differences(const Release& before, const Release& after
     return changes;
 }
 
-// The releases to keep are the current and the one before it; answers the numbers of the others.
-std::vector<int> drop_older_releases(Manifest& manifest) {
-    std::vector<int> dropped;
-    std::erase_if(manifest.releases, [&](const Release& release) {
-        const bool keep = release.number == manifest.current || release.number == manifest.previous;
-        if (!keep) {
-            dropped.push_back(release.number);
-        }
-        return !keep;
-    });
-    return dropped;
-}
-
-}  // namespace
-
 UpdateResult update(Machine& machine, const ServiceName& name, const UpdateRequest& request) {
     const ServiceSession session(machine, name);
     const Catalog catalog(machine.paths);
     Manifest manifest = catalog.load(name);
     require_own_engine(machine, manifest);
     require_updatable(machine, manifest);
+    if (const auto hold = current_hold(machine, manifest)) {
+        machine.progress.note("'" + name.text() + "' is on hold " + hold_words(*hold) +
+                              "; it is updated because it was named");
+    }
 
     const Release current = manifest.release();
     const ImageReference reference =
@@ -127,8 +148,15 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         manifest.pull = word;
         catalog.save(manifest);
     }
-    if (!moved && !new_reference) {
-        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}};
+    const bool reconfigured =
+        effective_settings(current.config, manifest.settings) != current.settings;
+    if (!moved && !new_reference && !reconfigured) {
+        return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}, {}};
+    }
+    const std::vector<std::string>& failed = manifest.failed_digests;
+    if (request.spare_failed && moved &&
+        std::find(failed.begin(), failed.end(), choice.image.id) != failed.end()) {
+        return {Outcome::unchanged, manifest, {}, choice.image.id};
     }
 
     const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
@@ -155,16 +183,17 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     next.previous = manifest.current;
     next.current = release.number;
     next.releases.push_back(release);
+    adopt_settings(next);
+    release = next.release();
     const std::vector<int> dropped = drop_older_releases(next);
-    std::vector<std::string> volume_names;
-    for (const ManagedVolume& volume : manifest.volumes) {
-        volume_names.push_back(volume.name);
-    }
-    require_idle_of_strangers(machine, name, volume_names);
+    std::erase(next.failed_digests, release.image_id);
+    require_idle_of_strangers(machine, name, volume_names(manifest));
+    const SnapshotPlan plan = plan_snapshot(machine, manifest.volumes);
 
     try {
         transact(machine, name, "update", [&](Transaction& transaction) {
             Journal& journal = transaction.journal();
+            HealthGate gate(machine, name);
             transaction.perform(remember_containers(machine, name));
             renew_temp_directory(machine, transaction, name);
             transaction.perform(write_release(machine, next, release, inspected.files));
@@ -172,7 +201,8 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             transaction.perform(
                 run_hook(machine, name, journal,
                          {Hook::update_start, current.config.version, {}, "update"}));
-            protect_data(machine, transaction, name, manifest.volumes);
+            gate.updatestart_returned();
+            protect_data(machine, transaction, name, plan, current.number);
             transaction.perform(link_release(machine, name, release.number));
             transaction.perform(write_manifest(machine, next));
             for (const ManagedVolume& volume : volumes.to_make) {
@@ -184,17 +214,21 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             }
             transaction.perform(run_hook(machine, name, journal,
                                          {Hook::update_end, release.config.version, {}, "update"}));
+            gate.require_healthy();
             perform_selftest(machine, transaction, next, "update");
             // The kept containers use the pinned images: they change before a pin goes.
             transaction.after_commit(settling_keep());
             for (const int number : dropped) {
                 transaction.after_commit(removing_pin(number));
+                transaction.after_commit(removing_data(machine.paths.kept_data(name, number)));
                 transaction.after_commit(removing_path(machine.paths.release(name, number)));
             }
         });
     } catch (const Error& error) {
-        if (const auto unchanged = catalog.find(name);
-            unchanged && unchanged->current == manifest.current) {
+        // A signal says nothing about the image.
+        if (const auto unchanged = catalog.find(name); error.kind() != ErrorKind::interrupted &&
+                                                       unchanged &&
+                                                       unchanged->current == manifest.current) {
             Manifest remembered = *unchanged;
             remember(remembered.failed_digests, release.image_id);
             catalog.save(remembered);
@@ -202,7 +236,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         throw error.within("cannot update '" + name.text() + "'" +
                            (error.rolled_back() ? ", it was rolled back" : ""));
     }
-    return {Outcome::changed, next, differences(current, release)};
+    return {Outcome::changed, next, differences(current, release), {}};
 }
 
 }  // namespace drunner

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "service/settings.hpp"
 #include "service/templates.hpp"
 
 namespace drunner {
@@ -43,16 +44,6 @@ std::string volume_of(const Manifest& manifest, const std::string& path) {
         std::find_if(manifest.volumes.begin(), manifest.volumes.end(),
                      [&](const ManagedVolume& volume) { return volume.path == path; });
     return found == manifest.volumes.end() ? volume_name(manifest.name, path) : found->name;
-}
-
-// What is set, and the defaults of what this release declares: a script under `nounset` can rely on
-// every setting it declared.
-std::map<std::string, std::string> settings_of(const VariablesInput& input) {
-    std::map<std::string, std::string> settings = input.manifest.settings;
-    for (const SettingDeclaration& declared : input.release.config.settings) {
-        settings.emplace(declared.name, declared.default_value);
-    }
-    return settings;
 }
 
 }  // namespace
@@ -106,7 +97,17 @@ std::string variables_sh(const VariablesInput& input) {
     text += assignment("INSTALLTIME", release.installed_at);
     text += assignment("HOSTIP", input.host_address);
     text += assignment("SERVICETEMPDIR", input.temp_directory);
-    for (const auto& [name, value] : settings_of(input)) {
+    if (!release.config.settings.empty()) {
+        std::vector<std::string> required;
+        for (const SettingDeclaration& declared : release.config.settings) {
+            if (declared.required) {
+                required.push_back(declared.name);
+            }
+        }
+        text += assignment("REQUIREDSETTINGS", required);
+    }
+    // A script under `nounset` can rely on every setting it declared.
+    for (const auto& [name, value] : effective_settings(release.config, manifest.settings)) {
         text += assignment(name, value);
     }
     return text;

@@ -51,6 +51,15 @@ class Fields {
         }
         return json.get<bool>();
     }
+    // Empty where the field is absent: of what only some services have.
+    const Json* find(const char* name) {
+        const auto found = json_.find(name);
+        if (found == json_.end()) {
+            return nullptr;
+        }
+        read_.insert(name);
+        return &*found;
+    }
     template <typename Number>
     Number number(const char* name) {
         const Json& json = value(name);
@@ -164,7 +173,8 @@ Json release_to_json(const Release& release) {
                 {"installed_at", release.installed_at},
                 {"config", config_to_json(release.config)},
                 {"extra_images", std::move(extra_images)},
-                {"script_hashes", release.script_hashes}};
+                {"script_hashes", release.script_hashes},
+                {"settings", release.settings}};
 }
 
 Release release_from_json(const Json& json, const std::string& place) {
@@ -187,8 +197,26 @@ Release release_from_json(const Json& json, const std::string& place) {
             return extra;
         });
     release.script_hashes = fields.text_map("script_hashes");
+    release.settings = fields.text_map("settings");
     fields.finish();
     return release;
+}
+
+BackupRecord backup_record_from_json(const Json& json) {
+    Fields fields(json, "last_backup");
+    BackupRecord record{fields.text("at"), fields.text("file"),
+                        fields.number<std::uint64_t>("original_bytes"),
+                        fields.number<std::uint64_t>("written_bytes")};
+    fields.finish();
+    return record;
+}
+
+DrillRecord drill_record_from_json(const Json& json) {
+    Fields fields(json, "last_drill");
+    DrillRecord record{fields.text("at"), fields.text("file"), fields.flag("passed"),
+                       fields.text("reason")};
+    fields.finish();
+    return record;
 }
 
 ServiceName name_of(const std::string& text) {
@@ -267,21 +295,39 @@ std::string to_json(const Manifest& manifest) {
         volumes.push_back(
             Json{{"path", volume.path}, {"name", volume.name}, {"adopted", volume.adopted}});
     }
-    const Json json{{"format", format_number},
-                    {"written_by", DRUNNER_VERSION},
-                    {"name", manifest.name.text()},
-                    {"installation", manifest.installation},
-                    {"engine_socket", manifest.engine_socket},
-                    {"launcher", manifest.launcher},
-                    {"pull", manifest.pull},
-                    {"current", manifest.current},
-                    {"previous", manifest.previous},
-                    {"releases", std::move(releases)},
-                    {"volumes", std::move(volumes)},
-                    {"pulled", manifest.pulled},
-                    {"failed_digests", manifest.failed_digests},
-                    {"settings", manifest.settings},
-                    {"secrets", manifest.secrets}};
+    Json json{{"format", format_number},
+              {"written_by", DRUNNER_VERSION},
+              {"name", manifest.name.text()},
+              {"installation", manifest.installation},
+              {"engine_socket", manifest.engine_socket},
+              {"launcher", manifest.launcher},
+              {"pull", manifest.pull},
+              {"current", manifest.current},
+              {"previous", manifest.previous},
+              {"releases", std::move(releases)},
+              {"volumes", std::move(volumes)},
+              {"pulled", manifest.pulled},
+              {"failed_digests", manifest.failed_digests},
+              {"settings", manifest.settings},
+              {"secrets", manifest.secrets}};
+    if (manifest.hold) {
+        json["hold"] = Json{{"since", manifest.hold->since}, {"until", manifest.hold->until}};
+    }
+    if (const auto& backup = manifest.last_backup) {
+        json["last_backup"] = {{"at", backup->at},
+                               {"file", backup->file},
+                               {"original_bytes", backup->original_bytes},
+                               {"written_bytes", backup->written_bytes}};
+    }
+    if (const auto& drill = manifest.last_drill) {
+        json["last_drill"] = {{"at", drill->at},
+                              {"file", drill->file},
+                              {"passed", drill->passed},
+                              {"reason", drill->reason}};
+    }
+    if (!manifest.drill_of.empty()) {
+        json["drill_of"] = manifest.drill_of;
+    }
     return json.dump(2) + "\n";
 }
 
@@ -317,6 +363,20 @@ Manifest manifest_from_json(std::string_view text) {
                       fields.texts("failed_digests"),
                       fields.text_map("settings"),
                       fields.texts("secrets")};
+    if (const Json* held = fields.find("hold")) {
+        Fields hold(*held, "hold");
+        manifest.hold = Hold{hold.text("since"), hold.number<std::int64_t>("until")};
+        hold.finish();
+    }
+    if (const Json* backup = fields.find("last_backup")) {
+        manifest.last_backup = backup_record_from_json(*backup);
+    }
+    if (const Json* drill = fields.find("last_drill")) {
+        manifest.last_drill = drill_record_from_json(*drill);
+    }
+    if (fields.find("drill_of") != nullptr) {
+        manifest.drill_of = fields.text("drill_of");
+    }
     fields.finish();
     if (!manifest.pull.empty() && !parse_pull_policy(manifest.pull)) {
         throw wrong("'pull' is '" + printable(manifest.pull) +

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -33,6 +34,7 @@ struct Release {
     ServiceConfig config;
     std::vector<ExtraImage> extra_images;
     std::map<std::string, std::string> script_hashes;  // path below /drunner -> SHA-256
+    std::map<std::string, std::string> settings;       // what its hooks saw
 
     bool operator==(const Release&) const = default;
 };
@@ -43,6 +45,34 @@ struct ManagedVolume {
     bool adopted = false;  // it has no labels of ours: it comes from the 2016 tool
 
     bool operator==(const ManagedVolume&) const = default;
+};
+
+// Keeps `update --all` away from a service.
+struct Hold {
+    std::string since;       // ISO 8601
+    std::int64_t until = 0;  // seconds since the epoch; 0: until it is released
+
+    bool operator==(const Hold&) const = default;
+};
+
+// The newest backup that was written whole.
+struct BackupRecord {
+    std::string at;    // ISO 8601
+    std::string file;  // "-" where it went through a pipe
+    std::uint64_t original_bytes = 0;
+    std::uint64_t written_bytes = 0;  // of the newest without an embedded image
+
+    bool operator==(const BackupRecord&) const = default;
+};
+
+// What `drunner drill` last found.
+struct DrillRecord {
+    std::string at;  // ISO 8601
+    std::string file;
+    bool passed = false;
+    std::string reason;  // of a failure
+
+    bool operator==(const DrillRecord&) const = default;
 };
 
 // service.json: what drunner knows of an installed service.
@@ -60,6 +90,10 @@ struct Manifest {
     std::vector<std::string> failed_digests;  // image ids whose update was rolled back
     std::map<std::string, std::string> settings;
     std::vector<std::string> secrets;  // names only
+    std::optional<Hold> hold = std::nullopt;
+    std::optional<BackupRecord> last_backup = std::nullopt;
+    std::optional<DrillRecord> last_drill = std::nullopt;
+    std::string drill_of = {};  // the service whose backup this scratch copy tries, else empty
 
     const Release& release() const;  // the current one
     const Release* find_release(int number) const;

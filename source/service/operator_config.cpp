@@ -6,6 +6,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "host/clock.hpp"
 #include "host/file.hpp"
 
 namespace drunner {
@@ -34,8 +35,8 @@ struct Line {
     int number;
 
     Error wrong(const std::string& why) const {
-        return Error(ErrorKind::usage, "'" + file + "' line " + std::to_string(number) + ": " + why,
-                     "edit " + file);
+        return Error(ErrorKind::settings,
+                     "'" + file + "' line " + std::to_string(number) + ": " + why, "edit " + file);
     }
 };
 
@@ -82,23 +83,64 @@ std::string directory_of(const std::string& key, const std::string& value, const
     return value;
 }
 
-// "90", "90s", "30m", "6h", "1d".
 std::chrono::seconds duration_of(const std::string& value, const Line& line) {
-    long long number = 0;
-    const char* end = value.data() + value.size();
-    const auto [stop, error] = std::from_chars(value.data(), end, number);
-    const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
-    const long long factor = unit.empty() || unit == "s" ? 1
-                             : unit == "m"               ? 60
-                             : unit == "h"               ? 3600
-                             : unit == "d"               ? 86400
-                                                         : 0;
-    constexpr long long longest = 10LL * 365 * 86400;
-    if (error != std::errc() || factor == 0 || number < 0 || number > longest / factor) {
+    const std::optional<std::chrono::seconds> duration = parse_duration(value);
+    if (!duration) {
         throw line.wrong("'" + printable(value) +
                          "' is no duration: a number with s, m, h or d behind it, 0 for none");
     }
-    return std::chrono::seconds(number * factor);
+    return *duration;
+}
+
+std::chrono::hours days_of(const std::string& value, const Line& line) {
+    constexpr int longest = 3650;
+    int days = 0;
+    const char* end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data(), end, days);
+    if (error != std::errc() || stop != end || days < 0 || days > longest) {
+        throw line.wrong("'" + printable(value) + "' is no number of days from 0 to " +
+                         std::to_string(longest));
+    }
+    return std::chrono::hours(24 * days);
+}
+
+// "1000", "500M", "2G", "2GiB": powers of 1024.
+std::uint64_t size_of(const std::string& value, const Line& line) {
+    std::uint64_t number = 0;
+    const char* end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data(), end, number);
+    std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+    constexpr std::string_view units = "KMGT";
+    unsigned shift = 0;
+    if (!unit.empty() && units.find(unit.front()) != std::string_view::npos) {
+        shift = 10U * (static_cast<unsigned>(units.find(unit.front())) + 1);
+        unit.remove_prefix(1);
+        if (unit == "iB" || unit == "B") {
+            unit = {};
+        }
+    }
+    if (error != std::errc() || !unit.empty() || (number << shift) >> shift != number) {
+        throw line.wrong("'" + printable(value) +
+                         "' is no size: a number with K, M, G or T behind it, or of bytes");
+    }
+    return number << shift;
+}
+
+SnapshotPolicy snapshot_policy_of(const std::string& value, const Line& line) {
+    struct Row {
+        std::string_view word;
+        SnapshotPolicy policy;
+    };
+    constexpr std::array rows{Row{"auto", SnapshotPolicy::automatic},
+                              Row{"reflink", SnapshotPolicy::reflink},
+                              Row{"copy", SnapshotPolicy::copy}, Row{"off", SnapshotPolicy::off}};
+    const auto found =
+        std::find_if(rows.begin(), rows.end(), [&](const Row& row) { return row.word == value; });
+    if (found == rows.end()) {
+        throw line.wrong("SNAPSHOT is '" + printable(value) +
+                         "', where auto, reflink, copy or off is meant");
+    }
+    return found->policy;
 }
 
 void take(OperatorConfig& config, const std::string& key, const std::string& value,
@@ -135,6 +177,21 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         }
     } else if (key == "HOOKTIMEOUT") {
         config.hook_timeout = duration_of(value, line);
+    } else if (key == "ENGINETIMEOUT") {
+        config.engine_timeout = duration_of(value, line);
+        if (config.engine_timeout->count() == 0) {
+            throw line.wrong("ENGINETIMEOUT is 0, but no wait for the engine goes on for ever");
+        }
+    } else if (key == "UNDELETEDAYS") {
+        config.undelete_age = days_of(value, line);
+    } else if (key == "BACKUPMAXAGE") {
+        config.backup_max_age = duration_of(value, line);
+    } else if (key == "HEALTHUPTIME") {
+        config.health_uptime = duration_of(value, line);
+    } else if (key == "SNAPSHOT") {
+        config.snapshot = snapshot_policy_of(value, line);
+    } else if (key == "SNAPSHOTLIMIT") {
+        config.snapshot_limit = size_of(value, line);
     }
 }
 

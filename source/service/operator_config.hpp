@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,10 @@ enum class PullPolicy { automatic, always, missing, never };
 std::optional<PullPolicy> parse_pull_policy(std::string_view word);
 std::string_view pull_policy_word(PullPolicy policy);
 
+// How the data of a service is kept before an update: clones where the file system can, else a
+// compressed copy; only the one or the other; not at all.
+enum class SnapshotPolicy { automatic, reflink, copy, off };
+
 // /etc/drunner/config.sh: KEY=VALUE, read as data, never executed.
 struct OperatorConfig {
     PullPolicy pull = PullPolicy::automatic;
@@ -23,11 +28,18 @@ struct OperatorConfig {
     std::vector<std::string> hook_env;                 // HOOKENV
     std::vector<std::string> recipients;               // RECIPIENTS
     std::optional<std::chrono::seconds> hook_timeout;  // HOOKTIMEOUT, 0 = none
+    // ENGINETIMEOUT: how long the engine may keep silent over any request.
+    std::optional<std::chrono::seconds> engine_timeout;
+    std::chrono::hours undelete_age{31 * 24};  // UNDELETEDAYS, 0 = keep nothing
+    std::chrono::seconds backup_max_age{0};    // BACKUPMAXAGE, 0 = any age
+    SnapshotPolicy snapshot = SnapshotPolicy::automatic;
+    std::uint64_t snapshot_limit = 2ULL << 30U;  // SNAPSHOTLIMIT: most bytes of data to copy
+    std::chrono::seconds health_uptime{10};      // HEALTHUPTIME, 0 = none
 };
 
-// The defaults where the file is absent. Throws Error(usage) naming file and line for a malformed
-// line or an invalid value; unknown keys are ignored, so that an older drunner can read a newer
-// file.
+// The defaults where the file is absent. Throws Error(settings) naming file and line for a
+// malformed line or an invalid value; unknown keys are ignored, so that an older drunner can read a
+// newer file.
 OperatorConfig load_operator_config(const Paths& paths);
 
 }  // namespace drunner

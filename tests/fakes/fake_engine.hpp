@@ -79,6 +79,7 @@ class FakeEngine : public Engine {
 
     EngineInfo info() override;
     std::optional<Image> find_image(std::string_view reference) override;
+    std::vector<ImageTag> list_tags(std::string_view repository) override;
     void pull_image(const ImageReference& reference, const RegistryAuth& auth,
                     Progress& progress) override;
     std::optional<std::string> distribution_digest(const ImageReference& reference,
@@ -86,6 +87,8 @@ class FakeEngine : public Engine {
     void tag_image(std::string_view image, std::string_view repository,
                    std::string_view tag) override;
     bool remove_image(std::string_view reference) override;
+    void save_image(std::string_view id, const ByteSink& tar) override;
+    void load_image(const ByteSource& tar, Progress& progress) override;
 
     std::string create_container(const ContainerSpec& spec) override;
     std::string create_container_from(std::string_view name, std::string_view body) override;
@@ -143,6 +146,7 @@ class FakeEngine : public Engine {
     Observer observer_;
     std::function<FakeProgram(const FakeContainer&)> programs_;
     std::map<std::string, HeldImage> images_;          // by id
+    std::map<std::string, FakeImage> saved_;           // by id
     std::map<std::string, FakeContainer> containers_;  // by id
     std::map<std::string, Volume> volumes_;            // by name
     std::vector<Network> networks_;

@@ -90,6 +90,13 @@ void make_nasty_tree(const std::string& directory, int deep_levels) {
     require(link(at("plain").c_str(), at("sub/deeper/third name").c_str()) == 0, "hard link");
     require(link(at("dangling link").c_str(), at("sub/link of a link").c_str()) == 0, "hard link");
     require(link(at("fifo").c_str(), at("sub/fifo again").c_str()) == 0, "hard link");
+    require(link(owned.c_str(), at("sub/deeper/owned set-id again").c_str()) == 0, "hard link");
+    require(lchown(at("fifo").c_str(), 55, 66) == 0, "owner of a fifo");
+    set_time(at("fifo"), -1, 999'999'999);
+    set_attribute(at("fifo"), "trusted.of fifo", "fifo");
+    // The last second that ext4 knows.
+    set_time(file("far future", ""), 15'032'385'535, 7);
+    set_time(file("epoch", ""), 0, 0);
     set_attribute(at("plain"), "user.note", "value");
     set_attribute(at("plain"), "user.with=equals%25", std::string_view("\0\n=\xff", 4));
     set_attribute(at("plain"), "user.empty", "");
@@ -105,6 +112,8 @@ void make_nasty_tree(const std::string& directory, int deep_levels) {
     set_attribute(file("with acl", "a"), std::string(acl_access_attribute), acl);
     set_attribute(at("sub"), std::string(acl_access_attribute), acl);
     set_attribute(at("sub"), std::string(acl_default_attribute), acl);
+    make_directories(at("sub/inherits"), 0700);
+    create_file(at("sub/inherits/below a default ACL"), "x", 0600);
     const FileDescriptor sparse(open(at("sparse").c_str(), O_RDWR | O_CREAT, 0600));
     require(ftruncate(sparse.get(), 9'000'000'123) == 0 &&
                 pwrite(sparse.get(), "start", 5, 0) == 5 &&

@@ -15,18 +15,21 @@ std::string tar_header(const TarMember& member) {
     put(116, 8, fmt::format("{:07o}", member.gid));
     put(124, 12, member.size.empty() ? fmt::format("{:011o}", member.content.size()) : member.size);
     put(136, 12, "00000000000");
-    put(148, 8, "        ");
     block[156] = member.type;
     put(157, 100, member.link);
     put(257, 8, std::string_view("ustar\00000", 8));
     put(329, 8, fmt::format("{:07o}", member.device_major));
     put(337, 8, fmt::format("{:07o}", member.device_minor));
+    return with_checksum(block);
+}
+
+std::string with_checksum(std::string block) {
+    block.replace(148, 8, "        ");
     unsigned sum = 0;
     for (const char c : block) {
         sum += static_cast<unsigned char>(c);
     }
-    put(148, 8, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
-    return block;
+    return block.replace(148, 8, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
 }
 
 std::string tar_member(const TarMember& member) {

@@ -23,6 +23,8 @@ struct TarMember {
 
 // The 512-byte header with a right checksum.
 std::string tar_header(const TarMember& member);
+// The same block with the checksum that fits it.
+std::string with_checksum(std::string block);
 // Header, content and padding.
 std::string tar_member(const TarMember& member);
 // A pax record "LENGTH KEY=VALUE\n".

@@ -24,7 +24,8 @@ class ServiceScripts : public ScriptRunner {
     HookResult run_hook(const HookCall& call) override;
     int run_command(const CommandCall&) override { return 0; }
 
-    std::string failing;  // the hook that does its work and then fails
+    std::string failing;     // the hook that does its work and then fails
+    std::string corrupting;  // the hook that writes over the data
     std::vector<std::string> called;
 
   private:
@@ -33,9 +34,19 @@ class ServiceScripts : public ScriptRunner {
     FakeEngine& engine_;
 };
 
+// Stands still; waiting takes no time, but is told.
 class FixedClock : public Clock {
   public:
     TimePoint now() override { return TimePoint(std::chrono::seconds(1'700'000'000)); }
+    void wait(std::chrono::milliseconds duration) override {
+        waited += duration;
+        if (on_wait) {
+            on_wait(waited);
+        }
+    }
+
+    std::chrono::milliseconds waited{0};
+    std::function<void(std::chrono::milliseconds waited)> on_wait;
 };
 
 // A whole host in a temporary directory: real files, a fake engine, fake scripts.
@@ -46,6 +57,7 @@ class World {
     FakeEngine& engine() { return engine_; }
     FakeRegistry& registry() { return registry_; }
     ServiceScripts& scripts() { return scripts_; }
+    FixedClock& clock() { return clock_; }
     SilentProgress& progress() { return progress_; }
     const std::string& prefix() const { return prefix_; }
     std::string backup_file() const { return prefix_ + "/b.tar.zst"; }
@@ -61,7 +73,7 @@ class World {
 
     // Everything that counts, a line each: files below the prefix, containers, volumes with their
     // content, pins. Without the names of operations, what only remembers (failed and pulled
-    // images), the lock, the log.
+    // images, drills), the lock, the log.
     std::vector<std::string> state();
 
   private:

@@ -1,14 +1,18 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include <optional>
 #include <set>
 
 #include "core/error.hpp"
+#include "fakes/reflink_disk.hpp"
 #include "fakes/world.hpp"
 #include "host/file.hpp"
+#include "operation/doctor.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
+#include "operation/settings.hpp"
 
 namespace drunner::test {
 namespace {
@@ -98,10 +102,61 @@ void updated_once(World& world) {
     world.build(3);
 }
 
+// The data that each release was left with is kept.
+void updated_and_used(World& world) {
+    outdated(world);
+    Machine machine = world.machine();
+    update(machine, app, {});
+    world.write_data("drunner-app-data", "mine", "new data\n");
+    world.write_data("drunner-app-extra", "later", "later data\n");
+}
+
+void rolled_back_with_data(World& world) {
+    updated_and_used(world);
+    Machine machine = world.machine();
+    rollback(machine, app, {true});
+}
+
 void backed_up(World& world) {
     installed(world);
     Machine machine = world.machine();
     backup(machine, app, {world.backup_file(), -1, {}, 1});
+}
+
+void obliterated(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    obliterate(machine, app);
+}
+
+void uninstalled(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    uninstall(machine, app);
+}
+
+// The data has changed since the backup.
+void moved_on(World& world) {
+    backed_up(world);
+    world.write_data("drunner-app-data", "mine", "my newer data\n");
+    world.write_data("drunner-app-extra", "newer", "only here\n");
+}
+
+void moved_on_with_new_image(World& world) {
+    moved_on(world);
+    world.build(2);
+}
+
+void only_volumes_left(World& world) {
+    moved_on(world);
+    Machine machine = world.machine();
+    uninstall(machine, app);
+}
+
+void reconfigured(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
 }
 
 void scripts_lost(World& world) {
@@ -116,17 +171,60 @@ void run_install(World& world, Machine& machine) {
 void run_update(World&, Machine& machine) {
     update(machine, app, {});
 }
+void run_configure(World&, Machine& machine) {
+    configure(machine, app, {{{"PORT", "8080"}}, {}});
+}
+void run_rollback(World&, Machine& machine) {
+    rollback(machine, app, {false});
+}
+void run_rollback_with_data(World&, Machine& machine) {
+    rollback(machine, app, {true});
+}
 void run_uninstall(World&, Machine& machine) {
     uninstall(machine, app);
 }
 void run_obliterate(World&, Machine& machine) {
     obliterate(machine, app);
 }
+void run_purge(World&, Machine& machine) {
+    obliterate(machine, app, {true});
+}
+void run_undelete(World&, Machine& machine) {
+    undelete(machine, app, {});
+}
+void run_hold(World&, Machine& machine) {
+    hold(machine, app, {});
+}
 void run_recover(World&, Machine& machine) {
     recover(machine, app, {});
 }
 void run_backup(World& world, Machine& machine) {
     backup(machine, app, {world.backup_file(), -1, {}, 1});
+}
+void run_replace_with(World& world, Machine& machine, RestoreRequest request) {
+    const FileDescriptor file(open(world.backup_file().c_str(), O_RDONLY | O_CLOEXEC));
+    request.input = file.get();
+    request.replace = true;
+    restore(machine, request);
+}
+void run_replace(World& world, Machine& machine) {
+    run_replace_with(world, machine, {});
+}
+void run_replace_image(World& world, Machine& machine) {
+    RestoreRequest request;
+    request.image = world.reference();
+    request.partial = true;  // the new image declares a volume more
+    run_replace_with(world, machine, request);
+}
+void run_backup_stopped(World& world, Machine& machine) {
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.containers = WhileReading::stopped;
+    backup(machine, app, request);
+}
+void run_backup_paused(World& world, Machine& machine) {
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.containers = WhileReading::paused;
+    backup(machine, app, request);
 }
 void run_restore(World& world, Machine& machine) {
     const FileDescriptor file(open(world.backup_file().c_str(), O_RDONLY | O_CLOEXEC));
@@ -137,10 +235,28 @@ void run_restore(World& world, Machine& machine) {
 }
 
 const std::vector<Operation> operations{
-    {"install", nothing, run_install},           {"update", outdated, run_update},
-    {"second update", updated_once, run_update}, {"backup", installed, run_backup},
-    {"restore", backed_up, run_restore},         {"recover", scripts_lost, run_recover},
-    {"uninstall", installed, run_uninstall},     {"obliterate", installed, run_obliterate},
+    {"install", nothing, run_install},
+    {"update", outdated, run_update},
+    {"second update", updated_once, run_update},
+    {"backup", installed, run_backup},
+    {"restore", backed_up, run_restore},
+    {"recover", scripts_lost, run_recover},
+    {"uninstall", installed, run_uninstall},
+    {"obliterate", installed, run_obliterate},
+    {"backup --stop", installed, run_backup_stopped},
+    {"backup --pause", installed, run_backup_paused},
+    {"restore --replace", moved_on, run_replace},
+    {"restore --replace --image", moved_on_with_new_image, run_replace_image},
+    {"restore --replace of kept volumes", only_volumes_left, run_replace},
+    {"purge", installed, run_purge},
+    {"undelete", obliterated, run_undelete},
+    {"hold", installed, run_hold},
+    {"obliterate of volumes", uninstalled, run_obliterate},
+    {"rollback", updated_and_used, run_rollback},
+    {"rollback with data", updated_and_used, run_rollback_with_data},
+    {"rollback with data, forward again", rolled_back_with_data, run_rollback_with_data},
+    {"configure", installed, run_configure},
+    {"update of settings", reconfigured, run_update},
 };
 
 // As a new process.
@@ -182,11 +298,10 @@ void check_old_or_new(World& world, const Expected& expected) {
     }
 }
 
-}  // namespace
-
-TEST_CASE("every step of every operation, failed and killed, leaves the old state or the new") {
+// Fails and kills every step, and demands the old state or the new one.
+void break_every_step(const std::vector<Operation>& tried) {
     std::size_t cases = 0;
-    for (const Operation& operation : operations) {
+    for (const Operation& operation : tried) {
         const Expected expected = without_faults(operation);
         REQUIRE(expected.before != expected.after);
         std::set<std::string> covered;
@@ -230,6 +345,30 @@ TEST_CASE("every step of every operation, failed and killed, leaves the old stat
         CHECK(covered == std::set<std::string>(expected.steps.begin(), expected.steps.end()));
     }
     MESSAGE(cases << " cases");
+}
+
+}  // namespace
+
+TEST_CASE("every step of every operation, failed and killed, leaves the old state or the new") {
+    break_every_step(operations);
+}
+
+TEST_CASE("the same of what protects data, where the file system clones files") {
+    const ReflinkDisk disk;
+    if (disk.path().empty()) {
+        MESSAGE("no XFS can be mounted here: snapshots by clones are not tested");
+        return;
+    }
+    const char* const before = getenv("TMPDIR");
+    setenv("TMPDIR", disk.path().c_str(), 1);
+    std::vector<Operation> protecting;
+    std::copy_if(operations.begin(), operations.end(), std::back_inserter(protecting),
+                 [](const Operation& operation) {
+                     return operation.name == "update" || operation.name == "recover" ||
+                            operation.name.starts_with("rollback");
+                 });
+    break_every_step(protecting);
+    before == nullptr ? unsetenv("TMPDIR") : setenv("TMPDIR", before, 1);
 }
 
 TEST_CASE("every engine call of every operation, failed before and after its effect") {
@@ -281,6 +420,10 @@ TEST_CASE("a failing hook undoes install, update and restore, and stops a backup
         {operations[1], "updateend"}, {operations[3], "backupstart"},
         {operations[3], "backupend"}, {operations[4], "install"},
         {operations[4], "restore"},   {operations[5], "install"},
+        {operations[8], "backupend"}, {operations[9], "backupstart"},
+        {operations[10], "restore"},  {operations[11], "updatestart"},
+        {operations[11], "restore"},  {operations[11], "updateend"},
+        {operations[12], "install"},  {operations[12], "restore"},
     };
     for (const auto& row : rows) {
         INFO(row.operation.name << " with a failing '" << row.hook << "'");
@@ -303,6 +446,135 @@ TEST_CASE("a failing obliterate hook is an error, and everything is removed all 
     CHECK(world.engine().list_volumes({}).empty());
     CHECK(world.engine().list_containers({}).empty());
     CHECK(obliterate(machine, app).outcome == Outcome::unchanged);
+}
+
+TEST_CASE("a final backup that cannot be made keeps everything, and names --purge") {
+    const auto refuses = [](World& world) {
+        const std::vector<std::string> before = world.state();
+        Machine machine = world.machine();
+        try {
+            obliterate(machine, app);
+            FAIL("it must fail");
+        } catch (const Error& error) {
+            CHECK(error.next() == "drunner obliterate app --purge");
+        }
+        CHECK(difference(before, world.state()) == "");
+        obliterate(machine, app, {true});
+        CHECK(world.engine().list_volumes({}).empty());
+        CHECK(list_deleted(machine).empty());
+    };
+    SUBCASE("backupstart fails") {
+        World world;
+        installed(world);
+        make_directories(Paths(world.prefix()).undelete());
+        world.scripts().failing = "backupstart";
+        refuses(world);
+    }
+    SUBCASE("the manifest is lost") {
+        World world;
+        installed(world);
+        remove_tree(Paths(world.prefix()).manifest(app));
+        refuses(world);
+    }
+    SUBCASE("the volumes cannot be read here") {
+        World world;
+        installed(world);
+        make_directories(Paths(world.prefix()).undelete());
+        world.engine().engine_info.user_namespaces = true;
+        refuses(world);
+    }
+}
+
+TEST_CASE("undelete brings back the newest, of volumes alone too, and keeps the file until then") {
+    World world;
+    uninstalled(world);
+    Machine machine = world.machine();
+    const RemovalResult removed = obliterate(machine, app);
+    REQUIRE(list_deleted(machine).size() == 1);
+    CHECK(list_deleted(machine).front().file == removed.final_backup);
+    // Its files were gone, so nothing told the image.
+    CHECK_THROWS_AS(undelete(machine, app, {}), Error);
+    CHECK(list_deleted(machine).size() == 1);
+    undelete(machine, app, {{}, {}, world.reference(), false});
+    CHECK(list_deleted(machine).empty());
+    CHECK(read_file(world.engine().find_volume("drunner-app-data")->mountpoint + "/mine") ==
+          "my data\n");
+    CHECK_THROWS_AS(undelete(machine, app, {}), Error);
+}
+
+TEST_CASE("final backups go when their time is over, and none is made where none is wanted") {
+    World world;
+    installed(world);
+    Machine machine = world.machine();
+    const std::string old = machine.paths.undelete() + "/other-20200101T000000Z.tar.zst";
+    make_directories(machine.paths.undelete());
+    create_file(old, "");
+    create_file(machine.paths.undelete() + "/README", "mine");
+    machine.config.undelete_age = {};
+    CHECK(obliterate(machine, app).final_backup.empty());
+    CHECK(directory_entries(machine.paths.undelete()) == std::vector<std::string>{"README"});
+}
+
+TEST_CASE("update of all: one that fails, one on hold and one that failed before stop nothing") {
+    World world;
+    Machine machine = world.machine();
+    const ServiceName held("held");
+    install(machine, {world.reference(), app, {}});
+    install(machine, {world.reference(), copy, {}});
+    install(machine, {world.reference(), held, {}});
+    CHECK(hold(machine, held, std::chrono::hours(12)).outcome == Outcome::changed);
+    CHECK(hold(machine, copy, {}).outcome == Outcome::changed);
+    CHECK(hold(machine, copy, {}).outcome == Outcome::unchanged);
+    CHECK(release_hold(machine, copy).outcome == Outcome::changed);
+    CHECK(release_hold(machine, copy).outcome == Outcome::unchanged);
+    world.build(2);
+    remove_tree(machine.paths.servicerunner(copy));
+    const auto verdicts = [](const std::vector<ServiceUpdate>& updates) {
+        std::vector<UpdateVerdict> words;
+        for (const ServiceUpdate& one : updates) {
+            words.push_back(one.verdict);
+        }
+        return words;
+    };
+    using Verdicts = std::vector<UpdateVerdict>;
+    world.scripts().failing = "updateend";
+    CHECK(verdicts(update_all(machine)) ==
+          Verdicts{UpdateVerdict::failed, UpdateVerdict::failed, UpdateVerdict::held});
+    world.scripts().failing.clear();
+    CHECK(verdicts(update_all(machine)) ==
+          Verdicts{UpdateVerdict::failed_before, UpdateVerdict::failed, UpdateVerdict::held});
+    CHECK(verdicts(update_each(machine, {copy, held, app})) ==
+          Verdicts{UpdateVerdict::failed, UpdateVerdict::updated, UpdateVerdict::updated});
+    CHECK(verdicts(update_all(machine)) ==
+          Verdicts{UpdateVerdict::unchanged, UpdateVerdict::failed, UpdateVerdict::held});
+}
+
+TEST_CASE("doctor tells a killed operation, and with --fix finishes or undoes it") {
+    for (const Operation& operation : {operations[1], operations[7]}) {
+        const Expected expected = without_faults(operation);
+        for (std::size_t step = 0; step < expected.steps.size(); ++step) {
+            INFO(operation.name << ": killed after step " << step << " '" << expected.steps[step]
+                                << "'");
+            World world;
+            operation.prepare(world);
+            Breaker breaker(step, Fault::kill_after);
+            Machine machine = world.machine(&breaker);
+            CHECK_THROWS_AS(operation.run(world, machine), Killed);
+            Machine another = world.machine();
+            another.caller_path += ":" + another.config.launcher_directory;
+            const std::vector<std::string> killed = world.state();
+            const std::vector<DoctorFinding> told = doctor(another, {});
+            REQUIRE_FALSE(told.empty());
+            CHECK(told.front().check == "unfinished");
+            CHECK(difference(killed, world.state()) == "");
+            for (const DoctorFinding& finding : doctor(another, {{}, true})) {
+                INFO(finding.check << " " << finding.what);
+                CHECK(finding.state == DoctorFinding::State::mended);
+            }
+            check_old_or_new(world, expected);
+            CHECK(doctor(another, {}).empty());
+        }
+    }
 }
 
 TEST_CASE("a failing uninstall hook is reported, and nothing but the volumes is left") {
@@ -356,6 +628,135 @@ TEST_CASE("recover of everything: nothing interrupted is nothing to do") {
     installed(world);
     Machine machine = world.machine();
     CHECK(recover_all(machine).recovered.empty());
+}
+
+TEST_CASE("restore --replace brings back the data of the backup, and only that") {
+    World world;
+    moved_on(world);
+    const std::string id = world.engine().find_container("app")->id;
+    Machine machine = world.machine();
+    run_replace(world, machine);
+    const std::string data = world.engine().find_volume("drunner-app-data")->mountpoint;
+    const std::string extra = world.engine().find_volume("drunner-app-extra")->mountpoint;
+    CHECK(read_file(data + "/mine") == "my data\n");
+    CHECK(exists(data + "/restored"));
+    CHECK_FALSE(exists(extra + "/newer"));
+    CHECK(directory_entries(parent_of(data)) == std::vector<std::string>{"_data"});
+    // The same container runs again, on the same release.
+    CHECK(world.engine().find_container(id)->state == "running");
+    CHECK(Catalog(machine.paths).load(app).current == 1);
+    CHECK(examine(machine, app).whole());
+}
+
+TEST_CASE("restore --replace: a damaged backup is found before the data changes places") {
+    World world;
+    moved_on(world);
+    std::string bytes = read_file(world.backup_file());
+    bytes.pop_back();
+    write_file(world.backup_file(), bytes);
+    const std::vector<std::string> before = world.state();
+    Machine machine = world.machine();
+    const std::size_t hooks = world.scripts().called.size();
+    CHECK_THROWS_AS(run_replace(world, machine), Error);
+    CHECK(difference(before, world.state()) == "");
+    CHECK(world.scripts().called.size() == hooks);
+}
+
+TEST_CASE("restore --replace with an image makes a release, with the hooks of an update") {
+    World world;
+    moved_on_with_new_image(world);
+    Machine machine = world.machine();
+    const std::size_t hooks = world.scripts().called.size();
+    run_replace_image(world, machine);
+    const Manifest manifest = Catalog(machine.paths).load(app);
+    CHECK(manifest.current == 2);
+    CHECK(manifest.previous == 1);
+    CHECK(manifest.volumes.size() == 3);
+    CHECK(std::vector<std::string>(
+              world.scripts().called.begin() + static_cast<std::ptrdiff_t>(hooks),
+              world.scripts().called.end()) ==
+          std::vector<std::string>{"updatestart", "restore", "updateend"});
+    CHECK(examine(machine, app).whole());
+}
+
+TEST_CASE("restore --replace: a stranger's running container on a volume is refused") {
+    World world;
+    moved_on(world);
+    ContainerSpec spec;
+    spec.name = "stranger";
+    spec.image = "app";
+    spec.mounts = {{"drunner-app-data", "/data", false}};
+    world.engine().start_container(world.engine().create_container(spec));
+    const std::vector<std::string> before = world.state();
+    Machine machine = world.machine();
+    CHECK_THROWS_WITH_AS(run_replace(world, machine), doctest::Contains("stranger"), Error);
+    CHECK(difference(before, world.state()) == "");
+}
+
+TEST_CASE("backup --stop and --pause: nothing runs while volumes are read, all of it after") {
+    for (const WhileReading containers : {WhileReading::stopped, WhileReading::paused}) {
+        World world;
+        installed(world);
+        // One that backupstart does not touch.
+        ContainerSpec spec;
+        spec.name = "app-worker";
+        spec.image = "app";
+        spec.labels = {{label::service, "app"}};
+        world.engine().start_container(world.engine().create_container(spec));
+        std::vector<std::string> states;
+        class Watcher : public TransactionObserver {
+          public:
+            explicit Watcher(std::function<void()> look) : look_(std::move(look)) {}
+            void before(std::string_view step) override {
+                if (step == "make-path" && ++paths_ == 2) {
+                    look_();
+                }
+            }
+            void after(std::string_view) override {}
+
+          private:
+            std::function<void()> look_;
+            int paths_ = 0;
+        } watcher([&] {
+            for (const char* name : {"app", "app-worker"}) {
+                states.push_back(world.engine().find_container(name)->state);
+            }
+        });
+        Machine machine = world.machine(&watcher);
+        BackupRequest request{world.backup_file(), -1, {}, 1};
+        request.containers = containers;
+        backup(machine, app, request);
+        const std::string state = containers == WhileReading::stopped ? "exited" : "paused";
+        CHECK(states == std::vector<std::string>{state, state});
+        CHECK(world.engine().find_container("app")->state == "running");
+        CHECK(world.engine().find_container("app-worker")->state == "running");
+    }
+}
+
+TEST_CASE("an embedded image is loaded where the engine lacks it, and left alone where it has it") {
+    World world;
+    installed(world);
+    Machine machine = world.machine();
+    BackupRequest request{world.backup_file(), -1, {}, 1};
+    request.with_image = true;
+    backup(machine, app, request);
+    const std::string id = world.engine().find_image("app")->id;
+    const auto loads = [&] {
+        const std::vector<std::string> calls = world.engine().calls();
+        return std::count_if(calls.begin(), calls.end(), [](const std::string& call) {
+            return call.starts_with("load_image");
+        });
+    };
+    run_restore(world, machine);
+    CHECK(loads() == 0);
+    obliterate(machine, copy);
+    obliterate(machine, app);
+    world.engine().prune_images();
+    REQUIRE_FALSE(world.engine().find_image(id));
+    run_restore(world, machine);
+    CHECK(loads() == 1);
+    CHECK(Catalog(machine.paths).load(copy).release().image_id == id);
+    CHECK(examine(machine, copy).whole());
 }
 
 TEST_CASE("a prune takes nothing of an installed service") {

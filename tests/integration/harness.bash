@@ -18,11 +18,16 @@ setup() {
     PATH=$BATS_TEST_TMPDIR/bin:$DRUNNER_PREFIX/usr/local/bin:$PATH
     # dtest, the witness, writes its calls down and fails where it is told to.
     mkdir -p "$DRUNNER_PREFIX/etc/drunner"
-    printf 'HOOKENV="DTEST_CALLS DTEST_FAIL"\n' >"$DRUNNER_PREFIX/etc/drunner/config.sh"
+    configure HEALTHUPTIME=0
     export DTEST_CALLS=$BATS_TEST_TMPDIR/calls DTEST_FAIL=
     ENGINE=$DOCKER_HOST
     TAGS_BEFORE=$(tags)
     cd "$BATS_TEST_TMPDIR/work" || return 1
+}
+
+# The operator's settings, beside those that every test needs.
+configure() { # KEY=VALUE...
+    printf '%s\n' 'HOOKENV="DTEST_CALLS DTEST_FAIL"' "$@" >"$DRUNNER_PREFIX/etc/drunner/config.sh"
 }
 
 teardown() {
@@ -32,7 +37,7 @@ teardown() {
         for name in "$DRUNNER_PREFIX"/var/lib/drunner/services/*/; do
             [[ -d $name ]] || continue
             # Without DOCKER_HOST it is the engine that the service is bound to, maybe the proxy.
-            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate "$(basename "$name")" >/dev/null ||
+            env -u DOCKER_HOST "$DRUNNER_BINARY" obliterate --purge "$(basename "$name")" >/dev/null ||
                 printf "teardown: cannot obliterate '%s'\n" "$(basename "$name")"
         done
     fi
@@ -237,6 +242,7 @@ engine_objects() {
 sweep() {
     "$DOCKER" ps --all --quiet | xargs -r "$DOCKER" rm --force --volumes >/dev/null 2>&1 || true
     "$DOCKER" volume ls --quiet | xargs -r "$DOCKER" volume rm --force >/dev/null 2>&1 || true
+    "$DOCKER" network prune --force >/dev/null 2>&1 || true
     local tag id now
     now=$(tags)
     if [[ $now == "$TAGS_BEFORE" ]]; then return 0; fi

@@ -31,8 +31,14 @@ is_error() { # KIND
     document 0 uninstall dtest
     document 3 uninstall dtest
     document 0 install dtest
+    document 0 hold dtest
+    document 3 update --all
+    document 3 doctor
     document 0 obliterate dtest
     document 3 obliterate dtest
+    document 0 undelete --list
+    document 0 undelete dtest
+    document 0 obliterate --purge dtest
     document 0 restore b copy
     run drunner clean --json
     jq --slurp -e 'length == 1' <<<"$output"

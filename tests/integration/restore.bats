@@ -108,3 +108,93 @@ load harness
     expect 0 other version
     equals 2 "$output"
 }
+
+@test "--replace brings the backup's data back into a running service" {
+    expect 0 drunner install longrunner
+    local data
+    data=$(mount_point drunner-longrunner-data)
+    printf 'old\n' >"$data/mine"
+    expect 0 drunner backup longrunner b
+    printf 'new\n' >"$data/mine"
+    printf 'new\n' >"$data/other"
+    expect 1 drunner restore b longrunner
+    says "installed already"
+    names_next "--replace"
+    expect 0 drunner restore b longrunner --replace
+    equals old "$(cat "$data/mine")"
+    [[ ! -e $data/other ]]
+    equals running "$("$DOCKER" inspect --format '{{.State.Status}}' longrunner)"
+    equals _data "$(ls -A "$(dirname "$data")")"
+    expect 0 drunner status longrunner
+}
+
+@test "--replace: a backup that is damaged, or a hook that fails, leaves the old data" {
+    expect 0 drunner install dtest
+    fill_dtest dtest
+    expect 0 drunner backup dtest b
+    echo newer >"$(mount_point drunner-dtest-data)/newer"
+    head -c -1 b >short
+    refused "damaged|truncated|checksum" drunner restore short dtest --replace
+    forget_calls
+    local before
+    before=$(snapshot)
+    DTEST_FAIL=restore expect 1 drunner restore b dtest --replace
+    says "'restore' of the service"
+    equals restore "$(calls | xargs)"
+    same "$before" "$(snapshot)"
+    expect 0 drunner restore b dtest --replace
+    [[ ! -e $(mount_point drunner-dtest-data)/newer ]]
+}
+
+@test "--replace: killed while the restore hook runs, the old data and containers come back" {
+    expect 0 drunner install dtest
+    expect 0 dtest write file old
+    expect 0 drunner backup dtest b
+    expect 0 dtest write file new
+    local before pid tries
+    before=$(snapshot)
+    printf 'HOOKENV="DTEST_CALLS DTEST_FAIL DTEST_HANG"\n' >"$DRUNNER_PREFIX/etc/drunner/config.sh"
+    DTEST_HANG=restore drunner restore b dtest --replace >/dev/null 2>&1 3>&- &
+    pid=$!
+    for ((tries = 0; tries < 300; tries++)); do
+        if calls | grep -q '^restore'; then break; fi
+        sleep 0.1
+    done
+    kill -KILL "$pid"
+    wait "$pid" || true
+    expect 1 drunner status dtest
+    expect 0 drunner recover dtest
+    same "$before" "$(snapshot)"
+    expect 0 dtest read file
+    equals new "$output"
+}
+
+@test "--replace of volumes that an uninstall kept" {
+    expect 0 drunner install dtest
+    expect 0 dtest write file old
+    expect 0 drunner backup dtest b
+    expect 0 dtest write file new
+    expect 0 drunner uninstall dtest
+    local before
+    before=$(snapshot)
+    DTEST_FAIL=install expect 1 drunner restore b dtest --replace
+    same "$before" "$(snapshot)"
+    expect 0 drunner restore b dtest --replace
+    expect 0 dtest read file
+    equals old "$output"
+}
+
+@test "--replace --image takes the data and the image" {
+    expect 0 drunner install dtest
+    expect 0 dtest write file old
+    expect 0 drunner backup dtest b
+    expect 0 dtest write file new
+    forget_calls
+    expect 0 drunner restore b dtest --replace --image dtest-2
+    equals "updatestart restore updateend" "$(calls | xargs)"
+    expect 0 dtest version
+    equals 2 "$output"
+    expect 0 dtest read file
+    equals old "$output"
+    expect 0 drunner status dtest
+}

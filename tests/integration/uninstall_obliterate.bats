@@ -42,7 +42,7 @@ load harness
     equals uninstall "$(calls)"
     expect 0 drunner install dtest
     forget_calls
-    expect 0 drunner obliterate dtest
+    expect 0 drunner obliterate --purge dtest
     equals obliterate "$(calls)"
 }
 

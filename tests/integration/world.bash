@@ -106,7 +106,7 @@ world_build() { # DIRECTORY TAG [ARGUMENTS...]
         --tag "$tag" --tag "original/$tag" "$directory" >/dev/null
 }
 
-# Each under its directory's name, and the next version of the two that an update is tried with. All
+# Each under its directory's name, and the next version of the three that an update is tried with. All
 # at once: a build mostly waits for the engine.
 world_build_images() {
     local directory pid pids=()
@@ -118,6 +118,8 @@ world_build_images() {
     world_build "$ROOT/services/dtest" dtest-2 --build-arg VERSION=2 &
     pids+=($!)
     world_build "$ROOT/tests/services/longrunner" longrunner-2 --build-arg VERSION=2 &
+    pids+=($!)
+    world_build "$ROOT/tests/services/steady" steady-2 --build-arg VERSION=2 &
     pids+=($!)
     for pid in "${pids[@]}"; do
         wait "$pid" || world_fail "an image cannot be built" || return 1

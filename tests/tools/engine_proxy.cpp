@@ -5,21 +5,28 @@
 //
 // FILE gets one line "METHOD PATH" per request, before the request is passed on. The rules are read
 // anew for each request, so a test may change them at any time; a missing file is no rules. A line
-// is WHICH:FAULT, where WHICH is the number of the request since the start (from 1) or
+// is WHICH:FAULT, where WHICH is the number of the request (from 1) or
 // "METHOD TEXT", a request of that method whose path contains TEXT, and FAULT is
 //
-//   refuse   the connection is closed, the engine sees nothing
-//   hang     nothing is passed on and nothing answered until the client goes away
-//   error    the engine sees nothing, the client gets 500 and a message
-//   lost     the engine does its work; its answer is thrown away, the connection closed
-//   stall    the engine does its work; its answer never arrives
-//   cut=N    the first N bytes of the answer arrive, then the connection is closed
+//   refuse           the connection is closed, the engine sees nothing
+//   hang             nothing is passed on and nothing answered until the client goes away
+//   error            the engine sees nothing, the client gets 500 and a message
+//   lost             the engine does its work; its answer is thrown away, the connection closed
+//   stall            the engine does its work; its answer never arrives
+//   cut=N            the first N bytes of the answer arrive, then the connection is closed
+//   before=COMMAND   a shell runs COMMAND, then the request goes on, if the client is still there
+//   after=COMMAND    the engine does its work; when it answers a shell runs COMMAND, and the answer
+//                    is thrown away, the connection closed
+//
+// A COMMAND has no colon in it. The numbers begin anew where FILE was emptied.
 //
 // It prints "ready" once it listens, and ends by SIGTERM or SIGINT.
 
 #include <signal.h>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,15 +36,39 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 namespace {
+
+constexpr std::string_view before_word = "before=";
+constexpr std::string_view after_word = "after=";
+
+void run_in_shell(const std::string& command) {
+    // The signals that this process blocks are not for what the command starts.
+    posix_spawnattr_t attributes;
+    ::posix_spawnattr_init(&attributes);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::posix_spawnattr_setsigmask(&attributes, &none);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    std::string shell = "/bin/sh";
+    std::string option = "-c";
+    std::string words = command;
+    const std::array<char*, 4> arguments{shell.data(), option.data(), words.data(), nullptr};
+    pid_t pid = 0;
+    if (::posix_spawn(&pid, shell.c_str(), nullptr, &attributes, arguments.data(), environ) == 0) {
+        ::waitpid(pid, nullptr, 0);
+    }
+    ::posix_spawnattr_destroy(&attributes);
+}
 
 struct Settings {
     std::string listen;
@@ -83,7 +114,8 @@ class Script {
     // The fault for this request; empty for none.
     std::string next(const std::string& method, const std::string& path) {
         const std::lock_guard<std::mutex> guard(mutex_);
-        ++number_;
+        std::error_code ignored;
+        number_ = std::filesystem::file_size(record_, ignored) == 0 ? 1 : number_ + 1;
         std::ofstream(record_, std::ios::app) << method << ' ' << path << '\n';
         std::ifstream rules(rules_);
         for (std::string line; std::getline(rules, line);) {
@@ -271,7 +303,16 @@ class Connection {
             }
             return false;
         }
-        if (fault == "lost") {
+        if (fault.starts_with(before_word)) {
+            run_in_shell(fault.substr(before_word.size()));
+            char byte = 0;
+            if (::recv(client_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
+                return false;
+            }
+        } else if (fault.starts_with(after_word)) {
+            after_ = fault.substr(after_word.size());
+            remaining_ = 0;
+        } else if (fault == "lost") {
             remaining_ = 0;
         } else if (fault == "stall") {
             stalled_ = true;
@@ -321,6 +362,9 @@ class Connection {
             }
             std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
             const long remaining = remaining_;
+            if (!after_.empty() && remaining == 0) {
+                run_in_shell(after_);
+            }
             if (remaining >= 0 && count >= remaining) {
                 write_all(client_, bytes.substr(0, static_cast<std::size_t>(remaining)));
                 break;
@@ -341,6 +385,7 @@ class Connection {
     bool connected_ = false;
     bool hijacked_ = false;
     std::string pending_;              // received from the client, not yet passed on
+    std::string after_;                // set before remaining_, read behind it
     std::atomic<long> remaining_{-1};  // bytes of the answer that still pass; -1 is all
     std::atomic<bool> stalled_{false};
 };

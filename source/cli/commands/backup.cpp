@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,10 @@ namespace {
 constexpr std::array options{
     OptionRow{"password-file", 0, "FILE", "encrypt with the password in it (else PASS)"},
     OptionRow{"recipient", 0, "AGE1...", "encrypt for this age recipient; may be repeated"},
+    OptionRow{"pause", 0, nullptr, "pause the service's containers while volumes are read"},
+    OptionRow{"stop", 0, nullptr, "stop the service's containers while volumes are read"},
+    OptionRow{"exclude", 0, "PATTERN", "leave out what matches, as /cache/*; may be repeated"},
+    OptionRow{"with-image", 0, nullptr, "put the image in, so that a restore needs no registry"},
     OptionRow{"level", 0, "1..19", "zstd compression level, default 3"},
 };
 
@@ -35,11 +40,37 @@ BackupKey key_of(const Arguments& arguments, const OperatorConfig& config) {
     return key;
 }
 
+WhileReading while_reading(const Arguments& arguments) {
+    if (arguments.has("pause") && arguments.has("stop")) {
+        throw Error(ErrorKind::usage, "--pause and --stop exclude each other");
+    }
+    return arguments.has("stop")    ? WhileReading::stopped
+           : arguments.has("pause") ? WhileReading::paused
+                                    : WhileReading::runs;
+}
+
+std::vector<std::string> excludes_of(const Arguments& arguments) {
+    std::vector<std::string> patterns = arguments.values("exclude");
+    if (std::find(patterns.begin(), patterns.end(), "") != patterns.end()) {
+        throw Error(ErrorKind::usage, "--exclude takes a pattern");
+    }
+    return patterns;
+}
+
+std::string changed_words(const BackupResult& result) {
+    return result.vanished.empty()
+               ? std::string()
+               : std::to_string(result.vanished.size()) + " files changed while they were read\n";
+}
+
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
     const ServiceName name(arguments.words[0]);
     BackupRequest request;
     request.level = number_option(arguments, "level", 1, highest_level, default_level);
+    request.containers = while_reading(arguments);
+    request.excludes = excludes_of(arguments);
+    request.with_image = arguments.has("with-image");
     const std::string file = arguments.words.size() > 1 ? arguments.words[1] : "";
     if (file == "-") {
         if (isatty(STDOUT_FILENO) == 1) {
@@ -60,7 +91,8 @@ Answer run(const Invocation& invocation) {
             report.file + "\n" + std::to_string(report.result.files) + " files, " +
                 human_size(report.result.original_bytes) + ", written as " +
                 human_size(report.result.written_bytes) +
-                (request.key.empty() ? ", not encrypted\n" : ", encrypted\n"),
+                (request.key.empty() ? ", not encrypted\n" : ", encrypted\n") +
+                changed_words(report.result),
             nlohmann::json{{"command", "backup"},
                            {"service", name.text()},
                            {"changed", true},
@@ -70,6 +102,7 @@ Answer run(const Invocation& invocation) {
                            {"written_bytes", report.result.written_bytes},
                            {"sha256", report.result.sha256},
                            {"encrypted", !request.key.empty()},
+                           {"excludes", report.excludes},
                            {"vanished", report.result.vanished},
                            {"skipped", report.result.skipped}}
                 .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};

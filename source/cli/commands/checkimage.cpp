@@ -1,49 +1,216 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/run.hpp"
+#include "cli/sarif.hpp"
+#include "core/error.hpp"
 #include "core/text.hpp"
+#include "host/file.hpp"
 #include "operation/operations.hpp"
 
 namespace drunner {
 namespace {
 
-std::string_view word_of(Severity severity) {
-    return severity == Severity::error ? "error" : "warning";
+using nlohmann::json;
+
+constexpr std::array options{
+    OptionRow{"level", 0, "N", "fail where level N (0 to 8) is not reached; 0 is the contract"},
+    OptionRow{"from", 0, "IMAGE", "the release that this one follows; else what is installed"},
+    OptionRow{"sarif", 0, nullptr, "answer with one SARIF 2.1.0 document"},
+    OptionRow{"rules", 0, nullptr, "list the rules, one a line"},
+    OptionRow{"explain", 0, "ID", "say what a rule is for, and how to keep it"},
+};
+
+std::string dumped(const json& document) {
+    return document.dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
-Answer run(const Invocation& invocation) {
-    const ImageReference reference(invocation.arguments.words[0]);
-    const std::vector<Finding> findings = check_image(invocation.machine(), reference);
-    bool passes = true;
+json document_of(const Rule& rule) {
+    return {
+        {"id", rule.id},       {"level", rule.level}, {"severity", severity_word(rule.severity)},
+        {"title", rule.title}, {"why", rule.why},     {"fix", rule.fix}};
+}
+
+Answer list_rules() {
     std::string text;
-    nlohmann::json rows = nlohmann::json::array();
-    for (const Finding& finding : findings) {
-        passes = passes && finding.severity != Severity::error;
-        text += fmt::format("{}: {} [{}]\n  fix: {}\n", word_of(finding.severity), finding.message,
-                            finding.rule, finding.fix);
+    json rows = json::array();
+    for (const Rule& rule : all_rules()) {
+        text += fmt::format("{}  {:<7}  {:<28}  {}\n", rule.level, severity_word(rule.severity),
+                            rule.id, rule.title);
+        rows.push_back(document_of(rule));
+    }
+    return {ExitCode::done, text, dumped({{"command", "checkimage"}, {"rules", rows}})};
+}
+
+Answer explain(const std::string& id) {
+    const Rule* rule = find_rule(id);
+    if (rule == nullptr) {
+        std::vector<std::string> ids;
+        for (const Rule& one : all_rules()) {
+            ids.emplace_back(one.id);
+        }
+        const std::string meant = nearest(id, ids);
+        throw Error(
+            ErrorKind::usage, "there is no rule '" + printable(id) + "'",
+            meant.empty() ? "drunner checkimage --rules" : "drunner checkimage --explain " + meant);
+    }
+    const std::string text =
+        fmt::format("{}: {}\n  level {} ({}), {}\n  why: {}\n  fix: {}\n", rule->id, rule->title,
+                    rule->level, level_names.at(static_cast<std::size_t>(rule->level)),
+                    severity_word(rule->severity), rule->why, rule->fix);
+    json document = document_of(*rule);
+    document["command"] = "checkimage";
+    return {ExitCode::done, text, dumped(document)};
+}
+
+int level_asked(const Arguments& arguments) {
+    if (!arguments.has("level")) {
+        return 0;
+    }
+    const std::string text = arguments.value("level");
+    if (text.size() != 1 || text[0] < '0' || text[0] > '0' + highest_level) {
+        throw Error(
+            ErrorKind::usage,
+            fmt::format("'{}' is no level, there are 0 to {}", printable(text), highest_level),
+            "drunner checkimage --rules");
+    }
+    return text[0] - '0';
+}
+
+// A word with a slash that names a directory here is one; every other word is an image.
+bool is_directory(const std::string& word) {
+    const bool may_be = word.find('/') != std::string::npos || word == "." || word == "..";
+    return may_be && file_type(word.ends_with("/") ? word + "." : word) == FileType::directory;
+}
+
+std::string place_of(const Finding& finding) {
+    if (finding.file.empty()) {
+        return {};
+    }
+    const std::string file = printable(finding.file);
+    return finding.line > 0 ? fmt::format("{}:{}: ", file, finding.line) : file + ": ";
+}
+
+// One line for each reason: rules of one reason are many.
+std::string not_judged_text(const Judgement& judgement) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> reasons;
+    for (const NotJudged& one : judgement.not_judged) {
+        auto found = std::find_if(reasons.begin(), reasons.end(),
+                                  [&](const auto& row) { return row.first == one.reason; });
+        if (found == reasons.end()) {
+            found = reasons.insert(reasons.end(), {one.reason, {}});
+        }
+        found->second.emplace_back(one.rule);
+    }
+    std::string text;
+    for (const auto& [reason, rules] : reasons) {
+        text += fmt::format("not judged, {}: {}\n", printable(reason), join(rules, " "));
+    }
+    return text;
+}
+
+std::string report(const Judgement& judgement, const std::string& subject, bool image) {
+    std::string text;
+    int level = -1;
+    for (const Finding& finding : judgement.findings) {
+        if (finding.level != level) {
+            level = finding.level;
+            text += fmt::format("level {}, {}\n", level,
+                                level_names.at(static_cast<std::size_t>(level)));
+        }
+        text += fmt::format("  {}{}: {} [{}]\n    fix: {}\n", place_of(finding),
+                            severity_word(finding.severity), finding.message, finding.rule,
+                            finding.fix);
+    }
+    text += not_judged_text(judgement);
+    const int reached = judgement.level_reached();
+    if (image) {
+        text += fmt::format("'{}' {} be a service\n", subject, reached < 0 ? "cannot" : "can");
+    }
+    if (reached < 0) {
+        return text + fmt::format("'{}' reaches no level\n", subject);
+    }
+    return text + fmt::format("'{}' reaches level {} of {}, {}{}\n", subject, reached, highest_level,
+                              level_names.at(static_cast<std::size_t>(reached)),
+                              image ? "" : ", as far as its sources tell");
+}
+
+json document_of(const Judgement& judgement, const std::string& subject, bool passes) {
+    json rows = json::array();
+    for (const Finding& finding : judgement.findings) {
         rows.push_back({{"id", finding.rule},
-                        {"severity", word_of(finding.severity)},
+                        {"level", finding.level},
+                        {"severity", severity_word(finding.severity)},
                         {"message", finding.message},
                         {"file", finding.file},
                         {"line", finding.line},
-                        {"fix", finding.fix}});
+                        {"fix", finding.fix},
+                        {"why", finding.why}});
     }
-    text += passes ? "'" + reference.text() + "' can be a service\n"
-                   : "'" + reference.text() + "' cannot be a service\n";
-    return {passes ? ExitCode::done : ExitCode::error, text,
-            nlohmann::json{{"command", "checkimage"},
-                           {"reference", reference.text()},
-                           {"passes", passes},
-                           {"findings", rows}}
-                .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
+    json not_judged = json::array();
+    for (const NotJudged& one : judgement.not_judged) {
+        not_judged.push_back({{"id", one.rule}, {"level", one.level}, {"reason", one.reason}});
+    }
+    return {{"command", "checkimage"}, {"reference", subject},
+            {"passes", passes},        {"level", judgement.level_reached()},
+            {"findings", rows},        {"not_judged", not_judged}};
+}
+
+Answer run(const Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    const bool asks_about_rules = arguments.has("rules") || arguments.has("explain");
+    if (asks_about_rules != arguments.words.empty()) {
+        throw Error(ErrorKind::usage,
+                    asks_about_rules ? "--rules and --explain take no image"
+                                     : "checkimage takes an image or a directory",
+                    "drunner help checkimage");
+    }
+    if (arguments.has("sarif") && arguments.has("json")) {
+        throw Error(ErrorKind::usage, "--sarif and --json are two documents, and one is answered",
+                    "drunner help checkimage");
+    }
+    if (arguments.has("explain")) {
+        return explain(arguments.value("explain"));
+    }
+    if (arguments.has("rules")) {
+        return list_rules();
+    }
+    const int wanted = level_asked(arguments);
+    std::optional<ImageReference> earlier;
+    if (arguments.has("from")) {
+        earlier.emplace(arguments.value("from"));
+    }
+    const std::string& word = arguments.words[0];
+    const bool image = !is_directory(word);
+    const Judgement judgement =
+        image ? check_image(invocation.machine(), ImageReference(word), earlier)
+              : check_build_context(
+                    word, [&]() -> Machine& { return invocation.machine(); }, earlier);
+    const bool passes = judgement.level_reached() >= wanted;
+    const std::string subject = printable(word);
+    Answer answer;
+    answer.code = passes ? ExitCode::done : ExitCode::error;
+    answer.document = dumped(document_of(judgement, subject, passes));
+    answer.text = arguments.has("sarif")
+                      ? sarif_log(judgement, subject, drunner_version()) + "\n"
+                      : report(judgement, subject, image);
+    return answer;
 }
 
 }  // namespace
 
-constinit const Command checkimage_command{
-    "checkimage", "IMAGE", "does the image keep the contract", "0 it does, 1 it does not", {}, 1, 1,
-    false,        run};
+constinit const Command checkimage_command{"checkimage",
+                                           "IMAGE or DIR (a path with a slash)",
+                                           "what keeps an image from being a good service",
+                                           "0 it reaches the level, 1 it does not",
+                                           options,
+                                           0,
+                                           1,
+                                           false,
+                                           run};
 
 }  // namespace drunner

@@ -10,11 +10,15 @@ namespace {
 
 constexpr std::array options{
     OptionRow{"pull", 0, "WORD", "auto, always, missing or never; kept for this service"},
+    OptionRow{"set", 0, "NAME=VALUE", "a setting of the service; may be repeated"},
 };
 
 Answer run(const Invocation& invocation) {
     const auto& words = invocation.arguments.words;
-    InstallRequest request{ImageReference(words[0]), {}, pull_option(invocation.arguments)};
+    InstallRequest request{ImageReference(words[0]),
+                           {},
+                           pull_option(invocation.arguments),
+                           assignments_of(invocation.arguments.values("set"))};
     request.name =
         words.size() > 1 ? ServiceName(words[1]) : ServiceName(request.image.last_part());
     const InstallResult result = install(invocation.machine_of(*request.name), request);

@@ -38,11 +38,13 @@ Answer run(const Invocation& invocation) {
     for (const ListedService& service : services) {
         text += fmt::format("{:<{}}  {:<10}  {}\n", service.name.text(), width, service.state,
                             printable(service.image));
-        rows.push_back({{"service", service.name.text()},
-                        {"state", service.state},
-                        {"reference", service.image},
-                        {"running", service.running},
-                        {"updated_at", service.updated_at}});
+        nlohmann::json row{{"service", service.name.text()},   {"state", service.state},
+                           {"reference", service.image},       {"running", service.running},
+                           {"updated_at", service.updated_at}, {"held", service.hold.has_value()}};
+        if (service.hold) {
+            row["hold"] = {{"since", service.hold->since}, {"until", hold_end(*service.hold)}};
+        }
+        rows.push_back(std::move(row));
     }
     return {ExitCode::done, text, nlohmann::json{{"command", "list"}, {"services", rows}}.dump()};
 }

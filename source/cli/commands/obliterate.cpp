@@ -1,3 +1,4 @@
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
@@ -7,20 +8,30 @@
 namespace drunner {
 namespace {
 
+constexpr std::array options{
+    OptionRow{"purge", 0, nullptr, "keep no final backup: the data is gone at once"},
+};
+
 Answer run(const Invocation& invocation) {
     const ServiceName name(invocation.arguments.words[0]);
-    const RemovalResult result = obliterate(invocation.machine_of(name), name);
+    const RemovalResult result =
+        obliterate(invocation.machine_of(name), name, {invocation.arguments.has("purge")});
     const bool changed = result.outcome == Outcome::changed;
     std::string text = changed ? "obliterated '" + name.text() + "'\n"
                                : "there is no trace of '" + name.text() + "'\n";
     if (!result.volumes.empty()) {
         text += "removed with its data: " + join(result.volumes, " ") + "\n";
     }
+    if (!result.final_backup.empty()) {
+        text +=
+            "final backup: " + result.final_backup + " (drunner undelete " + name.text() + ")\n";
+    }
     return {exit_code(result.outcome), text,
             nlohmann::json{{"command", "obliterate"},
                            {"service", name.text()},
                            {"changed", changed},
-                           {"volumes", result.volumes}}
+                           {"volumes", result.volumes},
+                           {"final_backup", result.final_backup}}
                 .dump()};
 }
 
@@ -29,9 +40,9 @@ Answer run(const Invocation& invocation) {
 constinit const Command obliterate_command{
     "obliterate",
     "SERVICE",
-    "remove a service with all its data",
+    "remove a service with all its data; a final backup is kept for undelete",
     "0 removed, 3 no trace of it, 1 something could not be removed, named",
-    {},
+    options,
     1,
     1,
     false,

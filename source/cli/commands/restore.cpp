@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array own_options{
     OptionRow{"image", 0, "REFERENCE", "restore onto this image"},
+    OptionRow{"replace", 0, nullptr, "replace the data of the service, or of volumes, that exist"},
     OptionRow{"partial", 0, nullptr, "go on where backup and image declare different volumes"},
 };
 constexpr auto options = joined(own_options, open_key_options);
@@ -28,6 +29,7 @@ Answer run(const Invocation& invocation) {
         request.image = ImageReference(arguments.value("image"));
     }
     request.partial = arguments.has("partial");
+    request.replace = arguments.has("replace");
     const RestoreReport report = restore(invocation.machine(), request);
     const std::string name = report.manifest.name.text();
     return {ExitCode::done,

@@ -15,10 +15,11 @@ Answer run(const Invocation& invocation) {
     const FileDescriptor input = open_backup_input(arguments.words[0]);
     const auto reader = open_backup(input.get(), open_key_of(arguments));
     const BackupHeader header = reader->header();
-    std::string text = fmt::format("service   {}\nimage     {} ({})\ncreated   {} by drunner {}\n",
-                                   printable(header.service), printable(header.image_reference),
-                                   printable(header.image_id), printable(header.created_at),
-                                   printable(header.drunner_version));
+    std::string text =
+        fmt::format("service   {}\nimage     {} ({}{})\ncreated   {} by drunner {}\n",
+                    printable(header.service), printable(header.image_reference),
+                    printable(header.image_id), header.image_embedded ? ", embedded" : "",
+                    printable(header.created_at), printable(header.drunner_version));
     nlohmann::json volumes = nlohmann::json::array();
     for (const BackupVolume& volume : header.volumes) {
         text += fmt::format("volume    {} ({})\n", printable(volume.path), printable(volume.name));
@@ -43,6 +44,7 @@ Answer run(const Invocation& invocation) {
                            {"service", header.service},
                            {"reference", header.image_reference},
                            {"image_id", header.image_id},
+                           {"image_embedded", header.image_embedded},
                            {"created_at", header.created_at},
                            {"volumes", volumes},
                            {"files", result.files},

@@ -19,9 +19,19 @@ Answer run(const Invocation& invocation) {
             fmt::format("  image      {}\n", printable(condition.manifest->release().reference));
         text += fmt::format("  release    {} of {}\n", condition.manifest->current,
                             condition.manifest->release().installed_at);
+        if (const auto& backup = condition.manifest->last_backup) {
+            text += fmt::format("  backup     {} {}\n", backup->at, printable(backup->file));
+        }
+        if (const auto& drill = condition.manifest->last_drill) {
+            text += fmt::format("  drill      {} {}{}\n", drill->at,
+                                drill->passed ? "passed" : "failed: ", printable(drill->reason));
+        }
     }
     if (!condition.operation.empty()) {
         text += fmt::format("  now        {}\n", condition.operation);
+    }
+    if (condition.hold) {
+        text += fmt::format("  on hold    {}\n", hold_words(*condition.hold));
     }
     for (const ContainerSummary& container : condition.containers) {
         text +=

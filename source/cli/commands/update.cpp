@@ -1,21 +1,122 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
+#include "core/error.hpp"
+#include "core/text.hpp"
 #include "operation/operations.hpp"
 
 namespace drunner {
 namespace {
 
 constexpr std::array options{
+    OptionRow{"all", 0, nullptr, "every service that is not on hold"},
     OptionRow{"image", 0, "REFERENCE", "take this reference from now on"},
     OptionRow{"pull", 0, "WORD", "auto, always, missing or never; kept for this service"},
 };
 
+std::string_view word_of(UpdateVerdict verdict) {
+    switch (verdict) {
+        case UpdateVerdict::updated:
+            return "updated";
+        case UpdateVerdict::unchanged:
+            return "unchanged";
+        case UpdateVerdict::held:
+            return "held";
+        case UpdateVerdict::failed_before:
+            return "failed before";
+        case UpdateVerdict::failed:
+            break;
+    }
+    return "failed";
+}
+
+// 1 over 0 over 3.
+ExitCode code_of(const std::vector<ServiceUpdate>& updates) {
+    const auto any = [&](UpdateVerdict verdict) {
+        return std::any_of(updates.begin(), updates.end(),
+                           [&](const ServiceUpdate& one) { return one.verdict == verdict; });
+    };
+    return any(UpdateVerdict::failed)    ? ExitCode::error
+           : any(UpdateVerdict::updated) ? ExitCode::done
+                                         : ExitCode::no_change;
+}
+
+Answer answer_of(const std::vector<ServiceUpdate>& updates) {
+    using nlohmann::json;
+    std::size_t width = 7;
+    for (const ServiceUpdate& one : updates) {
+        width = std::max(width, one.name.text().size());
+    }
+    std::string text = updates.empty()
+                           ? "no service is installed\n"
+                           : fmt::format("{:<{}}  {:<13}\n", "SERVICE", width, "RESULT");
+    json rows = json::array();
+    for (const ServiceUpdate& one : updates) {
+        const std::string_view result = word_of(one.verdict);
+        const std::string why =
+            one.reason.empty() ? join(one.changes, ", ") : split(one.reason, '\n').front();
+        text += why.empty() ? fmt::format("{:<{}}  {}\n", one.name.text(), width, result)
+                            : fmt::format("{:<{}}  {:<13}  {}\n", one.name.text(), width, result,
+                                          printable(why));
+        json row{{"service", one.name.text()},
+                 {"result", result},
+                 {"changed", one.verdict == UpdateVerdict::updated},
+                 {"changes", one.changes},
+                 {"reason", one.reason}};
+        if (one.error) {
+            row["error"] = {{"kind", kind_word(one.error->kind())},
+                            {"message", one.error->what()},
+                            {"next", one.error->next()},
+                            {"retryable", is_retryable(one.error->kind())},
+                            {"rolled_back", one.error->rolled_back()}};
+        }
+        rows.push_back(std::move(row));
+    }
+    const bool changed = std::any_of(updates.begin(), updates.end(), [](const ServiceUpdate& one) {
+        return one.verdict == UpdateVerdict::updated;
+    });
+    return {code_of(updates), text,
+            json{{"command", "update"}, {"changed", changed}, {"services", rows}}.dump(
+                -1, ' ', true, json::error_handler_t::replace)};
+}
+
+Answer run_several(const Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    if (arguments.has("image") || arguments.has("pull")) {
+        throw Error(ErrorKind::usage, "--image and --pull are for one service",
+                    "drunner help update");
+    }
+    if (arguments.has("all")) {
+        if (!arguments.words.empty()) {
+            throw Error(ErrorKind::usage,
+                        "--all and '" + printable(arguments.words[0]) + "' exclude each other",
+                        "drunner update --all");
+        }
+        return answer_of(update_all(invocation.machine()));
+    }
+    std::vector<ServiceName> names;
+    for (const std::string& word : arguments.words) {
+        names.emplace_back(word);
+    }
+    return answer_of(update_each(invocation.machine_of(names.front()), names));
+}
+
 Answer run(const Invocation& invocation) {
+    if (invocation.arguments.has("all") || invocation.arguments.words.size() > 1) {
+        return run_several(invocation);
+    }
+    if (invocation.arguments.words.empty()) {
+        throw Error(ErrorKind::usage, "'drunner update' needs SERVICE... or --all",
+                    "drunner help update");
+    }
     const ServiceName name(invocation.arguments.words[0]);
-    UpdateRequest request{{}, pull_option(invocation.arguments)};
+    UpdateRequest request{{}, pull_option(invocation.arguments), false};
     if (invocation.arguments.has("image")) {
         request.image = ImageReference(invocation.arguments.value("image"));
     }
@@ -40,14 +141,15 @@ Answer run(const Invocation& invocation) {
 
 }  // namespace
 
-constinit const Command update_command{"update",
-                                       "SERVICE",
-                                       "take the image that the service's reference names now",
-                                       "0 updated, 3 nothing changed, 1 failed and rolled back",
-                                       options,
-                                       1,
-                                       1,
-                                       false,
-                                       run};
+constinit const Command update_command{
+    "update",
+    "SERVICE... or --all",
+    "take the image that the reference of each service names now",
+    "0 updated, 3 nothing changed, 1 failed and rolled back",
+    options,
+    0,
+    std::numeric_limits<std::size_t>::max(),
+    false,
+    run};
 
 }  // namespace drunner

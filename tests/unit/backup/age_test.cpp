@@ -3,19 +3,18 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include <cstring>
 #include <functional>
 #include <random>
 
 #include "backup/age_key.hpp"
 #include "backup_fixture.hpp"
+#include "hand_made_age.hpp"
 
 using namespace drunner;
 using namespace drunner::test;
 
 namespace {
 
-constexpr const char* version = "age-encryption.org/v1\n";
 constexpr std::size_t chunk = 65536;
 
 std::string text_of_size(std::size_t size) {
@@ -51,25 +50,6 @@ std::string with_recipients(const std::string& text, const std::vector<Key32>& r
     });
 }
 
-std::string decrypt(const std::string& sealed, const std::string& password,
-                    const std::vector<Key32>& identities = {}, std::size_t step = 1000) {
-    std::size_t position = 0;
-    AgeDecryptor decryptor(
-        [&](std::span<std::byte> buffer) {
-            const std::size_t part = std::min({buffer.size(), sealed.size() - position, step});
-            std::memcpy(buffer.data(), sealed.data() + position, part);
-            position += part;
-            return part;
-        },
-        Secret(password), identities);
-    std::string text;
-    std::vector<std::byte> buffer(5000);
-    while (const std::size_t got = decryptor.read(buffer)) {
-        text += as_text(Bytes(buffer).first(got));
-    }
-    return text;
-}
-
 struct Pair {
     Key32 secret{};
     Key32 recipient{};
@@ -87,51 +67,6 @@ std::string kind_of(const std::string& sealed, const std::string& password = "pa
     const std::string error = error_of([&] { decrypt(sealed, password, identities); });
     return error.substr(0, error.find(':'));
 }
-
-// A file whose header holds these stanzas and a right MAC, and whose payload is made by hand.
-struct HandMade {
-    std::array<std::byte, 16> file_key{};
-
-    std::string header(const std::string& stanzas) const {
-        const std::string text = std::string(version) + stanzas + "---";
-        const Key32 mac = hmac_sha256(hkdf_sha256(file_key, {}, "header"), as_bytes(text));
-        return fmt::format("{} {}\n", text, base64_encode(mac));
-    }
-
-    std::string scrypt_stanza(const std::string& work_factor = "2") const {
-        const std::string salt(16, 's');
-        const Key32 key = scrypt("pass", as_bytes("age-encryption.org/v1/scrypt" + salt), 2);
-        return fmt::format("-> scrypt {} {}\n{}\n", base64_encode(as_bytes(salt)), work_factor,
-                           base64_encode(as_bytes(body(key))));
-    }
-
-    std::string body(const Key32& key) const {
-        std::string sealed(32, '\0');
-        ChaChaPoly(key).seal({}, file_key, reinterpret_cast<std::byte*>(sealed.data()));
-        return sealed;
-    }
-
-    // Chunks with the counters 0, 1, ... and the flag of the last where it says so.
-    std::string payload(const std::vector<std::pair<std::string, bool>>& chunks) const {
-        const std::string nonce(16, 'n');
-        ChaChaPoly cipher(hkdf_sha256(file_key, as_bytes(nonce), "payload"));
-        std::string text = nonce;
-        unsigned count = 0;
-        for (const auto& [plain, last] : chunks) {
-            ChaChaPoly::Nonce chunk_nonce{};
-            chunk_nonce[10] = static_cast<std::byte>(count++);
-            chunk_nonce[11] = static_cast<std::byte>(last ? 1 : 0);
-            std::string sealed(plain.size() + 16, '\0');
-            cipher.seal(chunk_nonce, as_bytes(plain), reinterpret_cast<std::byte*>(sealed.data()));
-            text += sealed;
-        }
-        return text;
-    }
-
-    std::string file(const std::string& stanzas) const {
-        return header(stanzas) + payload({{"hello", true}});
-    }
-};
 
 }  // namespace
 
@@ -175,7 +110,7 @@ TEST_CASE("age: every truncation and every changed bit is seen") {
 }
 
 TEST_CASE("age: every malformed header is refused") {
-    const HandMade made;
+    const HandMadeAge made;
     const std::string good = made.scrypt_stanza();
     REQUIRE(kind_of(made.file(good)) == "no error");
     const std::string salt = base64_encode(as_bytes(std::string(16, 's')));
@@ -236,11 +171,11 @@ TEST_CASE("age: every malformed header is refused") {
         {"end without a MAC", replaced("--- ", "---\n")},
         {"MAC too short", replaced("--- ", "--- A\n")},
         {"end with four dashes", replaced("--- ", "---- ")},
-        {"header without an end", std::string(version) + good},
+        {"header without an end", std::string(age_version_line) + good},
         {"header only", made.header(good)},
         {"header and a part of the nonce", made.header(good) + "nonce"},
         {"no payload", made.header(good) + std::string(16, 'n')},
-        {"header without limit", version + std::string("-> x\n") +
+        {"header without limit", std::string(age_version_line) + "-> x\n" +
                                      [&] {
                                          std::string lines;
                                          for (int i = 0; i < 20'000; ++i) {
@@ -253,55 +188,6 @@ TEST_CASE("age: every malformed header is refused") {
         CAPTURE(c.what);
         CHECK(kind_of(c.file) == "archive-damaged");
     }
-}
-
-TEST_CASE("age: unknown recipients beside a known one are passed over") {
-    const Pair pair = new_pair();
-    std::string sealed = with_recipients("text", {pair.recipient});
-    HandMade made;
-    // The same file key cannot be known from outside, so the file is made by hand.
-    const Pair ephemeral = new_pair();
-    const Key32 shared = *x25519(ephemeral.secret, pair.recipient);
-    const std::string salt =
-        std::string(as_text(ephemeral.recipient)) + std::string(as_text(pair.recipient));
-    const Key32 key = hkdf_sha256(shared, as_bytes(salt), "age-encryption.org/v1/X25519");
-    const std::string stanza = fmt::format("-> X25519 {}\n{}\n", base64_encode(ephemeral.recipient),
-                                           base64_encode(as_bytes(made.body(key))));
-    const std::string grease = "-> grease-x 1 2\n" + std::string(64, 'A') + "\n\n";
-    CHECK(decrypt(made.file(grease + stanza + grease), "", {pair.secret}) == "hello");
-}
-
-TEST_CASE("age: a share of low order is refused") {
-    const HandMade made;
-    const Pair pair = new_pair();
-    for (const char first : {'\0', '\1'}) {
-        std::string share(32, '\0');
-        share[0] = first;
-        const std::string stanza = fmt::format("-> X25519 {}\n{}\n", base64_encode(as_bytes(share)),
-                                               base64_encode(as_bytes(std::string(32, 'b'))));
-        CHECK(kind_of(made.file(stanza), "", {pair.secret}) == "archive-damaged");
-        Key32 recipient{};
-        recipient[0] = static_cast<std::byte>(first);
-        CHECK_THROWS_AS(with_recipients("x", {recipient}), Error);
-    }
-}
-
-TEST_CASE("age: the payload must end as it must") {
-    const HandMade made;
-    const std::string header = made.header(made.scrypt_stanza());
-    const std::string full(chunk, 'f');
-    const auto kind = [&](const std::vector<std::pair<std::string, bool>>& chunks) {
-        return kind_of(header + made.payload(chunks));
-    };
-    CHECK(kind({{"", true}}) == "no error");
-    CHECK(kind({{full, true}}) == "no error");
-    CHECK(kind({{full, false}, {"x", true}}) == "no error");
-    CHECK(kind({{full, false}, {"", true}}) == "archive-damaged");
-    CHECK(kind({{full, false}}) == "archive-damaged");
-    CHECK(kind({{"x", false}}) == "archive-damaged");
-    CHECK(kind({{full, true}, {"x", true}}) == "archive-damaged");
-    CHECK(kind({{"x", false}, {"y", true}}) == "archive-damaged");
-    CHECK(kind({{full, false}, {full, false}, {full, true}}) == "no error");
 }
 
 TEST_CASE("age: keys have their spelling") {

@@ -5,10 +5,11 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include "archive/digest.hpp"
 #include "backup/age_key.hpp"
+#include "backup/tar.hpp"
 #include "backup_fixture.hpp"
 #include "fakes/nasty_tree.hpp"
 #include "fakes/tree_listing.hpp"
@@ -64,6 +65,30 @@ TEST_CASE("a nasty tree comes back as it was") {
     CHECK(verified.files == extracted.files);
     CHECK(verified.original_bytes == extracted.original_bytes);
     CHECK(extracted.files > 3000);
+}
+
+TEST_CASE("a header holds sizes and ids that no octal field does") {
+    for (const std::uint64_t size : {077777777777ULL, 0100000000000ULL, 9'000'000'000ULL,
+                                     static_cast<unsigned long long>(INT64_MAX)}) {
+        TarEntry entry;
+        entry.path = "large";
+        entry.size = size;
+        entry.uid = 4'294'967'294U;
+        entry.gid = 02'000'000;
+        entry.mtime_seconds = -1;
+        entry.mtime_nanoseconds = 1;
+        const std::string header = encode_tar_header(entry);
+        bool given = false;
+        TarReader reader(
+            [&]() -> Bytes { return std::exchange(given, true) ? Bytes() : as_bytes(header); });
+        const std::optional<TarEntry> read = reader.next();
+        REQUIRE(read);
+        CHECK(read->size == size);
+        CHECK(read->uid == entry.uid);
+        CHECK(read->gid == entry.gid);
+        CHECK(read->mtime_seconds == -1);
+        CHECK(read->mtime_nanoseconds == 1);
+    }
 }
 
 TEST_CASE("a backup's header comes back, and says what it is made of") {
@@ -151,6 +176,7 @@ TEST_CASE("sockets are skipped and named, devices are kept and left out at resto
     REQUIRE(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     close(fd);
     REQUIRE(mknod((scratch / "source/null").c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0);
+    REQUIRE(link((scratch / "source/null").c_str(), (scratch / "source/again").c_str()) == 0);
     SilentProgress progress;
     std::string bytes;
     const BackupResult result = write_backup(
@@ -159,8 +185,10 @@ TEST_CASE("sockets are skipped and named, devices are kept and left out at resto
     const FileDescriptor archive = reading(bytes);
     open_backup(archive.get(), {})->extract(into(scratch.make("target")), progress);
     CHECK(directory_entries(scratch / "target").empty());
-    REQUIRE(progress.warnings.size() == 1);
-    CHECK(progress.warnings[0].find("'volumes/1/null' is a device") == 0);
+    REQUIRE(progress.warnings.size() == 2);
+    std::sort(progress.warnings.begin(), progress.warnings.end());
+    CHECK(progress.warnings[0].find("'volumes/1/again' is a device") == 0);
+    CHECK(progress.warnings[1].find("'volumes/1/null' is a device") == 0);
 }
 
 TEST_CASE("the result counts and sums what was written") {

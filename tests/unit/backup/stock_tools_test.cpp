@@ -94,6 +94,49 @@ TEST_CASE("age opens what is written for its recipients, and the other way round
     CHECK(error_of([&] { verify_bytes(read_file(scratch / "stock"), open_key); }) == "no error");
 }
 
+TEST_CASE("age's armor is refused by name, and its other recipients are passed over") {
+    if (!have("age") || !have("ssh-keygen")) {
+        MESSAGE("age or ssh-keygen is missing");
+        return;
+    }
+    const ScratchDirectory scratch;
+    const std::string directory = scratch.path();
+    const AgeKeyPair own = make_age_key_pair("2024-01-01T00:00:00Z");
+    create_file(scratch / "own", own.identity_file);
+    BackupJob job = job_of(scratch.make("source"));
+    create_file(scratch / "source/a", std::string(100'000, 'a'));
+    SilentProgress progress;
+    write_backup_file(job, scratch / "plain", progress);
+    OpenKey key;
+    key.identity_file = scratch / "own";
+
+    REQUIRE(runs(fmt::format("age -a -r {1} -o {0}/armored {0}/plain", directory, own.recipient)));
+    const std::string armored = read_file(scratch / "armored");
+    try {
+        verify_bytes(armored, key);
+        FAIL("armor was accepted");
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::archive_refused);
+        CHECK(std::string(error.what()).find("ASCII armor") != std::string::npos);
+        CHECK(error.next().find("age -d") != std::string::npos);
+    }
+    // As that next line says.
+    REQUIRE(runs(fmt::format("age -d -i {0}/own -o {0}/opened {0}/armored", directory)));
+    CHECK(read_file(scratch / "opened") == read_file(scratch / "plain"));
+
+    REQUIRE(
+        runs(fmt::format("ssh-keygen -q -t ed25519 -f {0}/ed -N \"\" && "
+                         "ssh-keygen -q -t rsa -b 2048 -f {0}/rsa -N \"\"",
+                         directory)));
+    REQUIRE(runs(fmt::format("age -R {0}/ed.pub -R {0}/rsa.pub -r {1} -o {0}/mixed {0}/plain",
+                             directory, own.recipient)));
+    CHECK(error_of([&] { verify_bytes(read_file(scratch / "mixed"), key); }) == "no error");
+    REQUIRE(runs(fmt::format("age -R {0}/ed.pub -o {0}/foreign {0}/plain", directory)));
+    CHECK(error_of([&] {
+              verify_bytes(read_file(scratch / "foreign"), key);
+          }).starts_with("wrong-password"));
+}
+
 TEST_CASE("age opens a password's file, and the other way round") {
     if (!have("age") || !have("script")) {
         MESSAGE("age or script is missing");

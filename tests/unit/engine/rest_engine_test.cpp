@@ -143,19 +143,16 @@ TEST_CASE("documents of old and new engines are read alike") {
     }
 }
 
-TEST_CASE("what an engine is and trusts is read from two documents") {
+TEST_CASE("how an engine maps users and what it trusts is read from one document") {
     ScriptedEngine engine([](const PeerRequest& request) {
         return request.path.ends_with("/info")
                    ? reply(200, R"({"SecurityOptions":["name=seccomp,profile=default",)"
                                 R"("name=userns"],"RegistryConfig":{"InsecureRegistryCIDRs":)"
                                 R"(["127.0.0.0/8"],"IndexConfigs":{"docker.io":{"Secure":true},)"
                                 R"("r:5000":{"Secure":false}}}})")
-                   : reply(200, R"({"Version":"9.9","Components":[{"Name":"Podman Engine"}]})");
+                   : reply(500, "{}");
     });
     const EngineInfo info = engine->info();
-    CHECK(info.name == "Podman Engine");
-    CHECK(info.version == "9.9");
-    CHECK(info.api_version == "1.41");
     CHECK(info.user_namespaces);
     CHECK(info.insecure_registries == std::vector<std::string>{"127.0.0.0/8", "r:5000"});
 }

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <stdexcept>
 
 #include "core/cancellation.hpp"
@@ -144,6 +146,40 @@ TEST_CASE("the group is told before anything runs in it") {
         CHECK_FALSE(exists(witness));
         CHECK_FALSE(runs(told));
     }
+}
+
+TEST_CASE("what waits for its start ends with a parent that is killed, and holds nothing of it") {
+    const Scratch scratch;
+    const std::string lock = scratch.file("lock");
+    create_file(lock, "");
+    std::array<int, 2> ends{};
+    REQUIRE(pipe2(ends.data(), O_CLOEXEC) == 0);
+    const FileDescriptor reading(ends[0]);
+    FileDescriptor writing(ends[1]);
+    const pid_t parent = fork();
+    if (parent == 0) {
+        const int held = open(lock.c_str(), O_RDWR | O_CLOEXEC);
+        BoundedProcess process = bash("sleep 1000");
+        process.started = [&](pid_t group) {
+            const bool told = flock(held, LOCK_EX | LOCK_NB) == 0 &&
+                              write(writing.get(), &group, sizeof(group)) == sizeof(group);
+            kill(getpid(), told ? SIGKILL : SIGTERM);
+        };
+        run_bounded(process);
+        _exit(1);
+    }
+    writing.reset();
+    int status = 0;
+    REQUIRE(waitpid(parent, &status, 0) == parent);
+    CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+    const FileDescriptor again(open(lock.c_str(), O_RDWR | O_CLOEXEC));
+    CHECK(flock(again.get(), LOCK_EX | LOCK_NB) == 0);
+    pid_t group = 0;
+    REQUIRE(read(reading.get(), &group, sizeof(group)) == sizeof(group));
+    for (int tries = 0; runs(group) && tries < 1000; ++tries) {
+        usleep(10'000);
+    }
+    CHECK_FALSE(runs(group));
 }
 
 TEST_CASE("at the limit the whole group ends") {

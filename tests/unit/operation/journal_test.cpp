@@ -1,7 +1,9 @@
 #include "operation/journal.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <fstream>
 
 #include "core/error.hpp"
@@ -59,6 +61,73 @@ TEST_CASE("a last line that was never synced announces nothing") {
     journal.step("one", "{}");
     std::ofstream(paths.journal(app), std::ios::app) << R"({"step":"two","param)";
     CHECK(read_journals(paths, app).front().steps.size() == 1);
+}
+
+TEST_CASE("a torn mark does not spoil the one that is written behind it") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    Journal journal(paths, app, {"install", "drunner install app", "/s", TimePoint(), false});
+    journal.finish("first", "{}");
+    journal.finish("second", "{}");
+    journal.commit();
+    const std::string committed = paths.journal(app) + ".committed";
+    std::ofstream(committed, std::ios::app) << R"({"finis)";
+    mark_finished(committed, 0);
+    mark_finished(committed, 1);
+    CHECK(journal.read().finishes.empty());
+}
+
+TEST_CASE("a journal that cannot be begun leaves nothing") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    CHECK_THROWS_AS(Journal(paths, app, {"install", "", "/s", TimePoint(), false}), Error);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    std::signal(SIGXFSZ, handler);
+    CHECK_FALSE(exists(paths.service(app)));
+}
+
+TEST_CASE("a line that finds no room leaves the journal as it was") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    Journal journal(paths, app, {"install", "", "/s", TimePoint(), false});
+    journal.step("one", "{}");
+    const std::string whole = read_file(paths.journal(app));
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+    // Room for a part of the line only.
+    const rlimit full{whole.size() + 5, before.rlim_max};
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &full) == 0);
+    CHECK_THROWS_AS(journal.step("two", "{}"), Error);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    std::signal(SIGXFSZ, handler);
+    CHECK(read_file(paths.journal(app)) == whole);
+}
+
+TEST_CASE("what a kill leaves without a journal is litter, anything else is not") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    const std::string directory = paths.service(app);
+    CHECK_FALSE(has_litter(paths, app));
+    make_directories(directory);
+    CHECK(has_litter(paths, app));
+    create_file(directory + "/service.json", "{}");
+    create_file(directory + "/notes.new", "mine");
+    CHECK_FALSE(has_litter(paths, app));
+    create_file(unfinished_name(directory + "/service.json"), "half");
+    replace_symlink("nowhere", unfinished_name(directory + "/drunner"));
+    CHECK(has_litter(paths, app));
+    remove_litter(paths, app);
+    CHECK(directory_entries(directory) == std::vector<std::string>{"notes.new", "service.json"});
+    remove_tree(directory + "/service.json");
+    remove_tree(directory + "/notes.new");
+    remove_litter(paths, app);
+    CHECK_FALSE(exists(directory));
 }
 
 TEST_CASE("a damaged journal and one of a newer drunner are told, not guessed at") {

@@ -97,6 +97,15 @@ TEST_CASE("what is written is what is read") {
     CHECK(manifest.find_release(3) == nullptr);
 }
 
+TEST_CASE("a hold is kept while it is there") {
+    Manifest manifest = a_manifest();
+    CHECK(to_json(manifest).find("hold") == std::string::npos);
+    manifest.hold = Hold{"2026-11-22T18:30:00+00:00", 0};
+    CHECK(manifest_from_json(to_json(manifest)) == manifest);
+    manifest.hold->until = 1'800'000'000;
+    CHECK(manifest_from_json(to_json(manifest)) == manifest);
+}
+
 TEST_CASE("service.json keeps its form") {
     const Json json = Json::parse(to_json(a_manifest()));
     CHECK(json["format"] == 1);

@@ -22,7 +22,7 @@ std::string refusal(const std::string& text) {
     try {
         loaded(scratch, text);
     } catch (const Error& error) {
-        CHECK(error.kind() == ErrorKind::usage);
+        CHECK(error.kind() == ErrorKind::settings);
         CHECK(std::string(error.what()).find("/etc/drunner/config.sh' line 2: ") !=
               std::string::npos);
         return error.what();
@@ -38,6 +38,25 @@ TEST_CASE("without a file the defaults hold, below the prefix") {
     CHECK(config.backup_directory == "/nowhere/var/lib/drunner/backups");
     CHECK(config.launcher_directory == "/nowhere/usr/local/bin");
     CHECK_FALSE(config.hook_timeout);
+    CHECK(config.snapshot == SnapshotPolicy::automatic);
+    CHECK(config.snapshot_limit == 2ULL << 30U);
+    CHECK(config.health_uptime == std::chrono::seconds(10));
+    CHECK_FALSE(config.engine_timeout);
+    CHECK(config.undelete_age == std::chrono::hours(31 * 24));
+    CHECK(config.backup_max_age.count() == 0);
+}
+
+TEST_CASE("how long final backups are kept, and how old the newest backup may be") {
+    const Scratch scratch;
+    const OperatorConfig config = loaded(scratch, "UNDELETEDAYS=7\nBACKUPMAXAGE=26h\n");
+    CHECK(config.undelete_age == std::chrono::hours(7 * 24));
+    CHECK(config.backup_max_age == std::chrono::hours(26));
+    CHECK(loaded(scratch, "UNDELETEDAYS=0").undelete_age.count() == 0);
+    for (const char* value : {"-1", "7d", "3651", ""}) {
+        CHECK(refusal("\nUNDELETEDAYS=" + std::string(value)).find("number of days") !=
+              std::string::npos);
+    }
+    CHECK(refusal("\nBACKUPMAXAGE=old").find("no duration") != std::string::npos);
 }
 
 TEST_CASE("the settings are data, however they are quoted") {
@@ -55,17 +74,51 @@ TEST_CASE("the settings are data, however they are quoted") {
     CHECK(config.hook_timeout == std::chrono::minutes(30));
     CHECK(loaded(scratch, "HOOKTIMEOUT=0").hook_timeout == std::chrono::seconds(0));
     CHECK(loaded(scratch, "HOOKTIMEOUT=90").hook_timeout == std::chrono::seconds(90));
+    CHECK(loaded(scratch, "ENGINETIMEOUT=5").engine_timeout == std::chrono::seconds(5));
     CHECK(loaded(scratch, "HOOKTIMEOUT=6h").hook_timeout == std::chrono::hours(6));
+    CHECK(loaded(scratch, "HEALTHUPTIME=1m").health_uptime == std::chrono::minutes(1));
+    CHECK(loaded(scratch, "SNAPSHOT=off").snapshot == SnapshotPolicy::off);
+    CHECK(loaded(scratch, "SNAPSHOT=copy").snapshot == SnapshotPolicy::copy);
+    CHECK(loaded(scratch, "SNAPSHOT=reflink").snapshot == SnapshotPolicy::reflink);
+    CHECK(loaded(scratch, "SNAPSHOT=auto").snapshot == SnapshotPolicy::automatic);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=0").snapshot_limit == 0);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=500").snapshot_limit == 500);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=3K").snapshot_limit == 3 * 1024);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=3MiB").snapshot_limit == 3 * 1024 * 1024);
+    CHECK(loaded(scratch, "SNAPSHOTLIMIT=1TB").snapshot_limit == 1ULL << 40U);
     CHECK(loaded(scratch, "BACKUPDIR=\"/a\\\"\\\\b\"").backup_directory == "/a\"\\b");
 }
 
 TEST_CASE("a malformed line is refused with its file and number") {
-    for (const char* line :
-         {"PULL", "PULL=often", "PULL=", "BACKUPDIR=relative", "BACKUPDIR=\"/x", "BACKUPDIR='/x",
-          "BACKUPDIR=/a /b", "BACKUPDIR='/a'b", "LAUNCHERDIR=", "HOOKENV=1A", "HOOKENV=\"A PASS\"",
-          "RECIPIENTS=ssh-rsa", "HOOKTIMEOUT=", "HOOKTIMEOUT=-1", "HOOKTIMEOUT=1w",
-          "HOOKTIMEOUT=99999999999999999999", "HOOKTIMEOUT=99999999999h", "export PULL=auto",
-          "if true"}) {
+    for (const char* line : {"PULL",
+                             "PULL=often",
+                             "PULL=",
+                             "BACKUPDIR=relative",
+                             "BACKUPDIR=\"/x",
+                             "BACKUPDIR='/x",
+                             "BACKUPDIR=/a /b",
+                             "BACKUPDIR='/a'b",
+                             "LAUNCHERDIR=",
+                             "HOOKENV=1A",
+                             "HOOKENV=\"A PASS\"",
+                             "RECIPIENTS=ssh-rsa",
+                             "HOOKTIMEOUT=",
+                             "HOOKTIMEOUT=-1",
+                             "HOOKTIMEOUT=1w",
+                             "HOOKTIMEOUT=99999999999999999999",
+                             "HOOKTIMEOUT=99999999999h",
+                             "ENGINETIMEOUT=0",
+                             "HEALTHUPTIME=x",
+                             "SNAPSHOT=on",
+                             "SNAPSHOT=",
+                             "SNAPSHOTLIMIT=",
+                             "SNAPSHOTLIMIT=-1",
+                             "SNAPSHOTLIMIT=2X",
+                             "SNAPSHOTLIMIT=2Gb",
+                             "SNAPSHOTLIMIT=99999999999T",
+                             "SNAPSHOTLIMIT=99999999999999999999",
+                             "export PULL=auto",
+                             "if true"}) {
         CAPTURE(line);
         CHECK_FALSE(refusal(std::string("# one\n") + line + "\n").empty());
     }

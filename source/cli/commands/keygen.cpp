@@ -1,0 +1,39 @@
+#include <nlohmann/json.hpp>
+
+#include "backup/age_key.hpp"
+#include "cli/commands.hpp"
+#include "core/text.hpp"
+#include "host/clock.hpp"
+#include "host/file.hpp"
+
+namespace drunner {
+namespace {
+
+constexpr const char* default_file = "drunner-identity.txt";
+
+Answer run(const Invocation& invocation) {
+    const std::vector<std::string>& words = invocation.arguments.words;
+    const std::string file = words.empty() ? default_file : words[0];
+    const AgeKeyPair pair = make_age_key_pair(iso8601(SystemClock().now()));
+    create_file(file, pair.identity_file);
+    return {
+        ExitCode::done, pair.recipient + "\n",
+        nlohmann::json{
+            {"command", "keygen"}, {"changed", true}, {"file", file}, {"recipient", pair.recipient}}
+            .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
+}
+
+}  // namespace
+
+constinit const Command keygen_command{
+    "keygen",
+    "[FILE]",
+    "make a key pair for backups: an age identity file, and its recipient",
+    "0 written (FILE, else 'drunner-identity.txt' here), 1 failed, or the file exists",
+    {},
+    0,
+    1,
+    false,
+    run};
+
+}  // namespace drunner

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "operation/operations.hpp"
+#include "operation/transaction.hpp"
+
+namespace drunner {
+
+// What a backup is made of, for every operation that makes one.
+struct BackupPlan {
+    std::string verb;               // DRUNNER_OPERATION of the hooks
+    BackupHeader header;            // without the volumes
+    std::string scripts_directory;  // empty: there are none
+    int hook_version = 0;           // of backupstart and backupend; 0: they are not called
+    // Called when backupstart has returned, which may write into volumes.
+    std::function<std::vector<BackupVolume>()> find_volumes;
+};
+
+// The header of a backup of the service as it stands, without its volumes.
+BackupHeader header_of(const Machine& machine, const Manifest& manifest);
+
+// The steps of a backup to request.output or report.file: backupstart, the file, backupend. To be
+// performed after remember_containers. Throws Error(script_failed) where a hook fails.
+void perform_backup(Machine& machine, Transaction& transaction, const ServiceName& name,
+                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report);
+
+// Says which files are missing in the backup or changed while they were read.
+void tell_left_out(Machine& machine, const BackupResult& result);
+
+}  // namespace drunner
