@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <memory>
 
 #include "core/error.hpp"
@@ -21,6 +22,8 @@ namespace {
 constexpr std::string_view unfinished_suffix = ".new";
 constexpr std::string_view hexadecimal_digits = "0123456789abcdef";
 constexpr std::size_t id_digits = 32;
+// ".", the digits, the suffix: what a temporary name has after the name it stands for.
+constexpr std::size_t unfinished_tail = 1 + id_digits + unfinished_suffix.size();
 
 std::string quoted(const std::string& path) {
     return "'" + path + "'";
@@ -336,17 +339,20 @@ unsigned long long free_space(const std::string& path) {
 }
 
 std::string unfinished_name(const std::string& path) {
-    return path + "." + random_id() + std::string(unfinished_suffix);
+    // A name may be as long as the file system allows already.
+    const std::size_t begin = path.find_last_of('/') + 1;
+    const std::size_t longest = NAME_MAX - unfinished_tail;
+    return path.substr(0, std::min(path.size(), begin + longest)) + "." + random_id() +
+           std::string(unfinished_suffix);
 }
 
 std::vector<std::string> unfinished_entries(const std::string& directory) {
     std::vector<std::string> names = directory_entries(directory);
     std::erase_if(names, [](std::string_view name) {
-        constexpr std::size_t tail = 1 + id_digits + unfinished_suffix.size();
-        if (name.size() <= tail || !name.ends_with(unfinished_suffix)) {
+        if (name.size() <= unfinished_tail || !name.ends_with(unfinished_suffix)) {
             return true;
         }
-        name = name.substr(name.size() - tail);
+        name = name.substr(name.size() - unfinished_tail);
         return name.front() != '.' ||
                name.substr(1, id_digits).find_first_not_of(hexadecimal_digits) !=
                    std::string_view::npos;

@@ -336,35 +336,36 @@ void undo_snapshot_volumes(const UndoContext& context, const json& parameters) {
 }
 
 void put_data_back(Machine& machine, Transaction& transaction, const ServiceName& service,
-                   int release, int current) {
+                   int release) {
     const std::string kept_directory = machine.paths.kept_data(service, release);
     const KeptData kept = read_kept_data(kept_directory).value_or(KeptData());
     const json running = record_containers(machine, service);
     transaction.perform(stop_service(machine, service, running.dump()));
-    KeptData outgoing;
     RestoreTargets targets;
     std::map<std::string, std::string> beside;
     VolumeAccess access(machine);
     for (const KeptVolume& volume : kept.volumes) {
-        std::string directory = volume.directory;
-        if (directory.empty()) {
-            directory = staging_directory(access.directory(volume.name), transaction.id());
-            transaction.perform(make_path(directory, [&] { make_directories(directory); }));
+        // Not under the name of the snapshot, which has a clone there.
+        const std::string directory =
+            staging_directory(access.directory(volume.name), transaction.id()) + "-back";
+        transaction.perform(make_path(directory, [&] {
+            if (volume.directory.empty()) {
+                make_directories(directory);
+            } else {
+                clone_tree(volume.directory, directory);
+            }
+        }));
+        transaction.after_commit(removing_path(directory));
+        beside[volume.name] = directory;
+        if (volume.directory.empty()) {
             targets.volumes[volume.path] = directory;
         }
-        beside[volume.name] = directory;
-        outgoing.volumes.push_back({volume.path, volume.name, directory, 0});
     }
-    const std::string snapshot = machine.paths.snapshot(service, transaction.id());
-    transaction.perform(make_path(snapshot, [&] {
-        make_directories(snapshot);
-        if (!targets.volumes.empty()) {
-            extract_archive(kept_directory, targets, machine.progress);
-        }
-        write_kept_data(snapshot, outgoing);
-    }));
+    if (!targets.volumes.empty()) {
+        extract_archive(kept_directory, targets, machine.progress);
+    }
     transaction.perform(exchange_volume_data(machine, beside));
-    transaction.after_commit(keeping_data(current, snapshot, release));
+    transaction.after_commit(removing_data(kept_directory));
     restore_containers(machine, service, running);
 }
 

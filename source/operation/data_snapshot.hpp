@@ -17,8 +17,8 @@
 namespace drunner {
 
 // The data of a service's volumes as it was, to be put back: where an update or a rollback is
-// undone, and by `rollback --data`. Of each volume there is a directory beside its data, on its
-// file system (a clone, or the old data itself), or it is a member of an archive.
+// undone, and by `rollback --data`. Of each volume there is a clone beside its data, on its file
+// system, or it is a member of an archive.
 //
 // A snapshot is a directory of mode 0700: services/S/snapshot-ID while the operation runs,
 // services/S/releases/N/data once it is kept as the data that release N was left with:
@@ -82,10 +82,10 @@ void protect_data(Machine& machine, Transaction& transaction, const ServiceName&
 void undo_snapshot_volumes(const UndoContext& context, const nlohmann::json& parameters);
 
 // Performs the steps that put back the data that `release` was left with, with the service's
-// containers stopped meanwhile; after the commit the data that was there instead is kept as that of
-// release `current`.
+// containers stopped meanwhile; what is there now is gone after the commit, and so is the kept
+// data.
 void put_data_back(Machine& machine, Transaction& transaction, const ServiceName& service,
-                   int release, int current);
+                   int release);
 
 ino_t inode_of(const std::string& path);
 

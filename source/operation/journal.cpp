@@ -132,6 +132,7 @@ JournalRecord read_journal(const std::string& path, bool committed) {
     for (std::size_t i = 0; i < steps.size(); ++i) {
         if (!settled[i]) {
             record.steps.push_back(std::move(steps[i]));
+            record.step_indexes.push_back(i);
         }
     }
     for (std::size_t i = 0; i < finishes.size(); ++i) {
@@ -218,14 +219,26 @@ std::vector<JournalRecord> read_journals(const Paths& paths, const ServiceName& 
     return records;
 }
 
-void mark_finished(const std::string& path, std::size_t index) {
+namespace {
+
+void append_mark(const std::string& path, const json& mark) {
     const FileDescriptor file = open_journal(path, 0);
     // A mark that a power cut tore would spoil this one.
     const std::string text = read_file(path);
     if (const std::size_t whole = text.rfind('\n') + 1; whole < text.size()) {
         cut_to(file.get(), static_cast<off_t>(whole), path);
     }
-    append_line(file.get(), {{"finished", index}}, path);
+    append_line(file.get(), mark, path);
+}
+
+}  // namespace
+
+void mark_settled(const std::string& path, std::size_t index) {
+    append_mark(path, {{"settled", index}});
+}
+
+void mark_finished(const std::string& path, std::size_t index) {
+    append_mark(path, {{"finished", index}});
 }
 
 bool has_litter(const Paths& paths, const ServiceName& service) {

@@ -24,6 +24,7 @@ struct JournalRecord {
     bool committed = false;
     std::string path;
     std::vector<std::pair<std::string, std::string>> steps;     // to undo: name, parameters (JSON)
+    std::vector<std::size_t> step_indexes;                      // their places in the journal
     std::vector<std::pair<std::string, std::string>> finishes;  // the same; those not done yet
     std::vector<std::size_t> finish_indexes;                    // their places in the journal
     struct RunningHook {
@@ -86,6 +87,8 @@ class Journal {
 // changes nothing, and is also done while the operation runs.
 std::vector<JournalRecord> read_journals(const Paths& paths, const ServiceName& service);
 
+// Marks a step of the journal at `path` as needing no undo any more.
+void mark_settled(const std::string& path, std::size_t index);
 // Marks a finish as done in the committed journal at `path`.
 void mark_finished(const std::string& path, std::size_t index);
 // Removes the journal file, and the service's directory where nothing else is in it.

@@ -112,10 +112,8 @@ RollbackResult rollback(Machine& machine, const ServiceName& name, const Rollbac
     if (current.image_id != target.image_id) {
         remember(next.failed_digests, current.image_id);
     }
-    SnapshotPlan plan;
-    if (!with_data) {
-        plan = plan_snapshot(machine, manifest.volumes, kept_bytes(machine, name, target.number));
-    }
+    const SnapshotPlan plan = plan_snapshot(
+        machine, manifest.volumes, with_data ? 0 : kept_bytes(machine, name, target.number));
     try {
         transact(machine, name, "rollback", [&](Transaction& transaction) {
             Journal& journal = transaction.journal();
@@ -125,10 +123,9 @@ RollbackResult rollback(Machine& machine, const ServiceName& name, const Rollbac
                 run_hook(machine, name, journal,
                          {Hook::update_start, current.config.version, {}, "rollback"}));
             gate.updatestart_returned();
+            protect_data(machine, transaction, name, plan, current.number);
             if (with_data) {
-                put_data_back(machine, transaction, name, target.number, current.number);
-            } else {
-                protect_data(machine, transaction, name, plan, current.number);
+                put_data_back(machine, transaction, name, target.number);
             }
             transaction.perform(link_release(machine, name, target.number));
             transaction.perform(write_manifest(machine, next));

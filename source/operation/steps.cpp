@@ -190,7 +190,17 @@ void undo_pin_image(const UndoContext& context, const json& parameters) {
 void undo_make_volume(const UndoContext& context, const json& parameters) {
     const std::string name = parameters.at("name");
     const std::optional<Volume> volume = context.machine.engine.find_volume(name);
-    if (volume && made_by(volume->labels, context.operation)) {
+    if (!volume || !made_by(volume->labels, context.operation)) {
+        return;
+    }
+    try {
+        context.machine.engine.remove_volume(name);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::engine_conflict) {
+            throw;
+        }
+        // By a container that the engine was still making for a hook that was killed.
+        remove_containers(context.machine, context.service);
         context.machine.engine.remove_volume(name);
     }
 }
@@ -254,10 +264,14 @@ void undo_run_hook(const UndoContext& context, const json& parameters) {
     if (hook == Hook::install) {
         HookStep uninstall{
             Hook::uninstall, parameters.at("version"), {}, parameters.at("operation")};
-        const HookResult result = call_hook(context.machine, context.service, nullptr, uninstall);
-        if (result.verdict == HookResult::Verdict::failed) {
-            context.machine.progress.detail(
-                failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+        // An undo before this one, which failed further on, has taken the scripts away.
+        if (file_type(context.machine.paths.servicerunner(context.service)) == FileType::regular) {
+            const HookResult result =
+                call_hook(context.machine, context.service, nullptr, uninstall);
+            if (result.verdict == HookResult::Verdict::failed) {
+                context.machine.progress.detail(
+                    failure_of(result, hook_name(Hook::uninstall, uninstall.version)));
+            }
         }
         remove_containers(context.machine, context.service);
     } else if (hook == Hook::backup_start) {
@@ -292,9 +306,6 @@ void finish_removing_path(Machine&, const ServiceName&, const json& parameters) 
 
 void finish_keeping_data(Machine& machine, const ServiceName& service, const json& parameters) {
     keep_data(machine.paths, service, parameters.at("release"), parameters.at("snapshot"));
-    if (const int used = parameters.at("used"); used != 0) {
-        remove_kept_data(machine.paths.kept_data(service, used));
-    }
 }
 
 void finish_removing_data(Machine&, const ServiceName&, const json& parameters) {
@@ -638,9 +649,8 @@ void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep
 Finish removing_path(const std::string& path) {
     return {"removing-path", json{{"path", path}}.dump()};
 }
-Finish keeping_data(int release, const std::string& snapshot, int used) {
-    return {"keeping-data",
-            json{{"release", release}, {"snapshot", snapshot}, {"used", used}}.dump()};
+Finish keeping_data(int release, const std::string& snapshot) {
+    return {"keeping-data", json{{"release", release}, {"snapshot", snapshot}}.dump()};
 }
 Finish removing_data(const std::string& directory) {
     return {"removing-data", json{{"directory", directory}}.dump()};

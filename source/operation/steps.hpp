@@ -72,10 +72,9 @@ void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep
 
 // Work after the commit.
 Finish removing_path(const std::string& path);
-// Makes the data in the directory of a snapshot (data_snapshot.hpp) the data that the release was
-// left with, in place of older data of it; `used` is the release whose kept data is back in the
-// volumes, and kept no more, 0 where there is none.
-Finish keeping_data(int release, const std::string& snapshot, int used = 0);
+// Makes a snapshot (data_snapshot.hpp) the data that the release was left with, in place of older
+// data of it.
+Finish keeping_data(int release, const std::string& snapshot);
 // Removes kept data, or a snapshot, where it is there.
 Finish removing_data(const std::string& directory);
 Finish removing_pin(int release);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <thread>
 #include <utility>
 
 #include "core/cancellation.hpp"
@@ -19,22 +20,31 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds hook_grace{10};
+// How long the engine may go on with a request whose client was killed.
+constexpr std::chrono::milliseconds engine_settles{500};
 
 std::string recover_command(const ServiceName& service) {
     return "drunner recover " + service.text();
 }
 
+// Stops where a step cannot be undone: those before it may hold what that one still needs, like
+// the directory where the old data lies. The next recovery goes on from there.
 std::vector<std::string> undo_in_reverse(const UndoContext& context, const JournalRecord& record) {
-    std::vector<std::string> failures;
-    for (auto step = record.steps.rbegin(); step != record.steps.rend(); ++step) {
-        const auto& [name, parameters] = *step;
+    for (std::size_t i = record.steps.size(); i-- > 0;) {
+        const auto& [name, parameters] = record.steps[i];
         try {
             find_step(name).undo(context, json::parse(parameters));
         } catch (const std::exception& error) {
-            failures.push_back("cannot undo '" + name + "': " + error.what());
+            return {"cannot undo '" + name + "': " + error.what()};
+        }
+        try {
+            mark_settled(record.path, record.step_indexes[i]);
+        } catch (const Error& error) {
+            // Then it is undone once more, if ever: on a full disk undo must go on.
+            context.machine.progress.detail(error.what());
         }
     }
-    return failures;
+    return {};
 }
 
 // Performs the finishes from the journal's point of view: each one that fails is named, the others
@@ -65,7 +75,9 @@ void end_running_hook(Machine& machine, const ServiceName& service, const Journa
         return;
     }
     end_process_group(record.running_hook->group, record.running_hook->start_time, hook_grace);
-    // A docker client that is killed leaves its container, and the container its name.
+    // A docker client that is killed leaves its container, which the engine may still be making,
+    // and the container its name.
+    std::this_thread::sleep_for(engine_settles);
     remove_hook_container(machine, service, record.running_hook->name);
 }
 

@@ -168,7 +168,7 @@ World::World()
     make_directories(prefix_ + "/usr/local/bin", 0755);
     make_directories(prefix_ + "/run/drunner");
     make_directories(prefix_ + "/etc/drunner");
-    write_file(Paths(prefix_).config_file(), "HEALTHUPTIME=1s\n");
+    write_file(Paths(prefix_).config_file(), "HEALTHUPTIME=0\n");
     const Paths paths(prefix_);
     make_directories(paths.services());
     create_file(paths.installation_id(), installation);

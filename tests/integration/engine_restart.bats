@@ -63,6 +63,15 @@ teardown() {
     harness_teardown
 }
 
+await_engine() {
+    local tries
+    for ((tries = 0; tries < 600; tries++)); do
+        if [[ -f $OWN/pid ]] && ask_engine /version >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    return 1
+}
+
 # restart-TERM, restart-KILL: down and up again before the request reaches it; after: the same when
 # it has answered and nobody heard it; gone: until drunner has ended.
 restart_in_the_middle() { # KIND NUMBER
@@ -74,6 +83,8 @@ restart_in_the_middle() { # KIND NUMBER
             if [[ ! -f $OWN/pid ]]; then "$OWN/start"; fi
             ;;
     esac
+    # The client of that request may have heard the engine die, and drunner ended, before it is back.
+    await_engine
     verdict "engine '$1' at request $2, '$(sed -n "${2}p" "$PROXY_RECORD")'"
 }
 

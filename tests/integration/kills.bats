@@ -5,9 +5,12 @@
 load harness
 load operations
 
-# Where an operation of learn can be killed, a line each: "journal CALL N" (write: before the Nth
-# line is written, so after the effect of the step before; fdatasync: after it, before the effect),
-# "files CALL N", "request before N", "request after N".
+# Where an operation of learn can be killed, a line each:
+#   journal write N       before the Nth line is written, so after the effect of the step before
+#   journal fdatasync N   when it is written, before the effect that it announces
+#   hook fdatasync N      the same, while a hook waits for its start
+#   files CALL N          at a system call
+#   request before|after N
 kill_points() {
     local call count number
     for call in write fdatasync; do
@@ -15,6 +18,9 @@ kill_points() {
         for ((number = 1; number <= count; number++)); do
             printf 'journal %s %s\n' "$call" "$number"
         done
+    done
+    for number in $HOOKS; do
+        printf 'hook fdatasync %s\n' "$number"
     done
     for call in rename renameat2 mkdir symlink link linkat unlink unlinkat rmdir; do
         count=$(counted "$call")
@@ -36,7 +42,7 @@ kill_at() { # POINT
             run_with_rule "" strace -o /dev/null -e "trace=$what" \
                 -e "inject=$what:signal=KILL:when=$number"
             ;;
-        journal)
+        journal | hook)
             run_with_rule "" strace -o /dev/null -P "$JOURNAL" -P "$JOURNAL.committed" \
                 -e "trace=$what" -e "inject=$what:signal=KILL:when=$number"
             ;;
@@ -51,7 +57,7 @@ kill_at() { # POINT
     for row in "${OPERATIONS[@]}"; do
         learn "$row"
         kill_points >"$BATS_TEST_TMPDIR/points"
-        for kind in 'journal write' 'journal fdatasync' files 'request before' 'request after'; do
+        for kind in 'journal write' 'journal fdatasync' hook files 'request before' 'request after'; do
             pick 1 < <(grep "^$kind " "$BATS_TEST_TMPDIR/points")
             for point in "${PICKED[@]}"; do
                 begin

@@ -172,7 +172,7 @@ pick() { # COUNT
 
 # A good run of an operation: what was BEFORE and AFTER, the requests that it made (REQUESTS), and
 # how often it made each system call of CALLS (in COUNTED, "CALL COUNT"; "journal:CALL" where it
-# was on the journal).
+# was on the journal), and which lines of the journal announce a hook that runs (HOOKS).
 # shellcheck disable=SC2034
 CALLS=(write fdatasync fsync rename renameat2 mkdir symlink link linkat unlink unlinkat rmdir)
 learn() { # ROW
@@ -193,6 +193,8 @@ learn() { # ROW
     COUNTED=$(awk -F'(' -v journal="<$JOURNAL" '{count[$1]++}
         index($0, journal) {count["journal:" $1]++}
         END {for (call in count) print call, count[call]}' "$BATS_TEST_TMPDIR/trace" | sort)
+    HOOKS=$(awk -v journal="<$JOURNAL" 'index($0, journal) && /^write/ {line++
+        if ($0 ~ /"{\\"group\\"/) print line}' "$BATS_TEST_TMPDIR/trace")
     NOW=$AFTER
 }
 

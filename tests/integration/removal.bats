@@ -166,9 +166,9 @@ everything() {
     "$DOCKER" volume ls --quiet --filter label=drunner.service=dtest | sort >volumes
     equals "drunner-dtest-data drunner-dtest-varlibwitness" "$(paste -sd' ' volumes)"
     local volume
-    for volume in $(cat volumes); do
+    while read -r volume; do
         volume_listing "$volume"
-    done >listings
+    done <volumes >listings
     same "$before" "$(grep -vxF -f listings <<<"$after")"
     expect 0 drunner obliterate dtest --purge
     same "$before" "$(everything)"

@@ -11,7 +11,7 @@ build_spoiler() { # TAG [SERVICECFG-LINE]
     directory=$(copy_of dtest)
     # shellcheck disable=SC2016  # the script is to expand it
     sed -i 's/^    install | updatestart | updateend | /    updateend)\
-        in_container sh -c "rm -rf \/data\/precious \/data\/deep \/var\/lib\/witness\/hole; echo spoilt >\/data\/random" <\/dev\/null\
+        in_container sh -c "rm -f \/data\/precious \/data\/random \/var\/lib\/witness\/hole; echo spoilt >\/data\/random" <\/dev\/null\
         ;;\
 &/' "$directory/drunner/servicerunner"
     printf '%s\n' "${2-}" >>"$directory/drunner/servicecfg.sh"
@@ -23,8 +23,7 @@ build_longrunner() { # SED-SCRIPT [DOCKERFILE-LINE]
     local directory
     directory=$(copy_of longrunner)
     sed -i "$1" "$directory/drunner/servicerunner"
-    printf 'RUN echo %s >/etc/longrunner-version\n%s\n' "$BATS_TEST_NUMBER" "${2-}" \
-        >>"$directory/Dockerfile"
+    printf 'LABEL test=%s\n%s\n' "$BATS_TEST_NUMBER" "${2-}" >>"$directory/Dockerfile"
     build_directory "$directory" longrunner
 }
 
@@ -45,7 +44,7 @@ runs_as_before() { # IMAGE
     says "selftest"
     equals true "$(jq .error.rolled_back <<<"$output")"
     equals script-failed "$(jq -r .error.kind <<<"$output")"
-    grep -qF '  | selftest fails because DTEST_FAIL says so' <<<"$stderr"
+    grep -q '^  | .*selftest fails because DTEST_FAIL says so' <<<"$stderr"
     same "$before" "$(snapshot | grep -v '  ./.*/service.json$')"
     equals "[\"$(image_id dtest)\"]" "$(drunner inspect dtest --json | jq -c '[.. |
         .failed_digests? // empty] | first')"
@@ -62,7 +61,7 @@ runs_as_before() { # IMAGE
     configure HEALTHUPTIME=0 'HOOKENV="DTEST_HANG"'
     DTEST_HANG=updateend setsid "$DRUNNER_BINARY" update dtest 3>&- 4>&- &
     group=$!
-    until [[ $(cat "$(mount_point drunner-dtest-data)/random" 2>/dev/null | head -c 7) == spoilt ]]; do
+    until grep -qsx spoilt "$(mount_point drunner-dtest-data)/random"; do
         kill -0 "$group"
         sleep 0.1
     done

@@ -85,3 +85,21 @@ load harness
     equals "kept|8080|no" "$output"
     expect 3 drunner update copy
 }
+
+@test "a killed configure is undone, or done, by recover" {
+    expect 0 drunner install configurable
+    local before number
+    before=$(snapshot)
+    for number in 1 2 3 4 5; do
+        run strace -f -o /dev/null -e trace=fsync -e "inject=fsync:signal=KILL:when=$number" \
+            "$DRUNNER_BINARY" configure configurable PORT=9000
+        run drunner recover configurable
+        if [[ $(configurable show) == "my blog|80|no" ]]; then
+            same "$before" "$(snapshot)"
+        else
+            equals "my blog|9000|no" "$(configurable show)"
+            expect 0 drunner configure configurable --clear PORT
+            same "$before" "$(snapshot)"
+        fi
+    done
+}

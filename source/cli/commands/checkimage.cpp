@@ -134,8 +134,8 @@ std::string report(const Judgement& judgement, const std::string& subject, bool 
     if (reached < 0) {
         return text + fmt::format("'{}' reaches no level\n", subject);
     }
-    return text + fmt::format("'{}' reaches level {} of {}, {}{}\n", subject, reached, highest_level,
-                              level_names.at(static_cast<std::size_t>(reached)),
+    return text + fmt::format("'{}' reaches level {} of {}, {}{}\n", subject, reached,
+                              highest_level, level_names.at(static_cast<std::size_t>(reached)),
                               image ? "" : ", as far as its sources tell");
 }
 
@@ -195,9 +195,8 @@ Answer run(const Invocation& invocation) {
     Answer answer;
     answer.code = passes ? ExitCode::done : ExitCode::error;
     answer.document = dumped(document_of(judgement, subject, passes));
-    answer.text = arguments.has("sarif")
-                      ? sarif_log(judgement, subject, drunner_version()) + "\n"
-                      : report(judgement, subject, image);
+    answer.text = arguments.has("sarif") ? sarif_log(judgement, subject, drunner_version()) + "\n"
+                                         : report(judgement, subject, image);
     return answer;
 }
 

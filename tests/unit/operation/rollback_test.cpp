@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
+#include "fakes/reflink_disk.hpp"
 #include "fakes/world.hpp"
 #include "host/file.hpp"
 #include "operation/data_snapshot.hpp"
@@ -101,6 +103,31 @@ TEST_CASE("back, and forward again, each time with the data of the release") {
     CHECK(mine(world) == "older than new\n");
 }
 
+TEST_CASE("the same with clones, which go with uninstall") {
+    const ReflinkDisk disk;
+    if (disk.path().empty()) {
+        MESSAGE("no XFS can be mounted here: snapshots by clones are not tested");
+        return;
+    }
+    const char* const before = getenv("TMPDIR");
+    setenv("TMPDIR", disk.path().c_str(), 1);
+    World world;
+    before == nullptr ? unsetenv("TMPDIR") : setenv("TMPDIR", before, 1);
+    update_once(world);
+    Machine machine = world.machine();
+    const std::string volume =
+        parent_of(world.engine().find_volume("drunner-app-data")->mountpoint);
+    CHECK(directory_entries(volume) == std::vector<std::string>{"_data", "drunner-data-1"});
+    CHECK_FALSE(exists(archive_of(Paths(world.prefix()).kept_data(app, 1))));
+    rollback(machine, app, {true});
+    CHECK(mine(world) == "old\n");
+    CHECK(directory_entries(volume) == std::vector<std::string>{"_data", "drunner-data-2"});
+    rollback(machine, app, {true});
+    CHECK(mine(world) == "new\n");
+    uninstall(machine, app);
+    CHECK(directory_entries(volume) == std::vector<std::string>{"_data"});
+}
+
 TEST_CASE("nothing to go back to") {
     World world;
     Machine machine = world.machine();
@@ -156,7 +183,7 @@ TEST_CASE("what is not kept is said before the update, and is the answer to --da
     configure(limited, "SNAPSHOT=copy\nSNAPSHOTLIMIT=10\n");
     update_once(limited);
     CHECK(has(limited.progress().warnings,
-              "data of 'drunner-app-data' cannot be rolled back because 43 B of data are more "
+              "data of 'drunner-app-data' cannot be rolled back because 38 B of data are more "
               "than SNAPSHOTLIMIT (10 B)"));
     CHECK(refusal_of_data(limited).find("SNAPSHOTLIMIT") != std::string::npos);
 
@@ -181,12 +208,12 @@ TEST_CASE("what a release was left with goes with clean, with uninstall, with th
     world.build(3);
     update(machine, app, {});
     CHECK(exists(paths.kept_data(app, 2)));
+    CHECK_FALSE(exists(paths.kept_data(app, 1)));
     rollback(machine, app, {true});
-    const std::string beside =
-        parent_of(world.engine().find_volume("drunner-app-data")->mountpoint) + "/drunner-data-3";
-    CHECK(exists(beside));
+    CHECK(exists(paths.kept_data(app, 3)));
+    CHECK_FALSE(exists(paths.kept_data(app, 2)));
     uninstall(machine, app);
-    CHECK_FALSE(exists(beside));
+    CHECK_FALSE(exists(paths.service(app)));
 }
 
 TEST_CASE("the copy that has no room is refused before anything is changed, with the bytes") {
