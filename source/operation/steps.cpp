@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -316,30 +317,33 @@ void finish_removing_pin(Machine& machine, const ServiceName& service, const jso
     machine.engine.remove_image(pinned_image(service, parameters.at("release")));
 }
 
-// What a killed drunner asked for last may come into being between the two requests.
-void make_anew(Engine& engine, const ContainerSpec& spec) {
-    engine.remove_container(spec.name);
-    try {
-        engine.create_container(spec);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::engine_conflict) {
-            throw;
+// What a killed drunner asked for last may still be in the making: its name is taken before it can
+// be found.
+void make_anew(Machine& machine, const ContainerSpec& spec) {
+    constexpr std::chrono::milliseconds pause{100};
+    for (int tries = 100;; --tries) {
+        machine.engine.remove_container(spec.name);
+        try {
+            machine.engine.create_container(spec);
+            return;
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::engine_conflict || tries == 0) {
+                throw;
+            }
         }
-        engine.remove_container(spec.name);
-        engine.create_container(spec);
+        machine.clock.wait(pause);
     }
 }
 
 void finish_settling_keep(Machine& machine, const ServiceName& service, const json&) {
-    Engine& engine = machine.engine;
     const Manifest manifest = Catalog(machine.paths).load(service);
     const std::string previous = previous_keep_container(service);
     if (const Release* release = manifest.find_release(manifest.previous)) {
-        make_anew(engine, keep_spec(manifest, *release, previous));
+        make_anew(machine, keep_spec(manifest, *release, previous));
     } else {
-        engine.remove_container(previous);
+        machine.engine.remove_container(previous);
     }
-    make_anew(engine, keep_spec(manifest, manifest.release(), keep_container(service)));
+    make_anew(machine, keep_spec(manifest, manifest.release(), keep_container(service)));
 }
 
 void finish_removing_keep(Machine& machine, const ServiceName& service, const json&) {

@@ -1,9 +1,10 @@
 #include "operation/transaction.hpp"
 
+#include <sys/stat.h>
+
 #include <chrono>
 #include <exception>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
 
 #include "core/cancellation.hpp"
@@ -70,6 +71,21 @@ std::vector<std::string> finish_all(Machine& machine, const ServiceName& service
     return failures;
 }
 
+// The engine may still be making what the killed one asked for last, and undo would not find it.
+void let_engine_settle(Machine& machine, const JournalRecord& record) {
+    struct stat status {};
+    if (stat(record.path.c_str(), &status) != 0) {
+        return;
+    }
+    const auto written = std::chrono::system_clock::from_time_t(status.st_mtim.tv_sec) +
+                         std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        written + engine_settles - std::chrono::system_clock::now());
+    if (left.count() > 0 && left <= engine_settles) {
+        machine.clock.wait(left);
+    }
+}
+
 void end_running_hook(Machine& machine, const ServiceName& service, const JournalRecord& record) {
     if (!record.running_hook) {
         return;
@@ -77,7 +93,7 @@ void end_running_hook(Machine& machine, const ServiceName& service, const Journa
     end_process_group(record.running_hook->group, record.running_hook->start_time, hook_grace);
     // A docker client that is killed leaves its container, which the engine may still be making,
     // and the container its name.
-    std::this_thread::sleep_for(engine_settles);
+    machine.clock.wait(engine_settles);
     remove_hook_container(machine, service, record.running_hook->name);
 }
 
@@ -178,6 +194,7 @@ Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
         }
         std::vector<std::string> failures;
         end_running_hook(machine, service, record);
+        let_engine_settle(machine, record);
         if (record.committed) {
             machine.progress.note("finishing the interrupted " + what);
             failures = finish_all(machine, service, record);

@@ -85,6 +85,10 @@ restart_in_the_middle() { # KIND NUMBER
     esac
     # The client of that request may have heard the engine die, and drunner ended, before it is back.
     await_engine
+    # An engine that was killed ends the containers that outlived it, and not always starts them again.
+    if [[ $1 == @(restart-KILL|gone) ]]; then
+        "$DOCKER" --host "unix://$OWN/s" start steady >/dev/null 2>&1 || true
+    fi
     verdict "engine '$1' at request $2, '$(sed -n "${2}p" "$PROXY_RECORD")'"
 }
 
