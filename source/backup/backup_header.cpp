@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "backup/crypto.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 
@@ -93,6 +94,10 @@ std::string to_json(const BackupHeader& header) {
                            {"options", volume.options},
                            {"member", volume_member(i)}});
     }
+    json secrets = json::object();
+    for (const auto& [name, content] : header.secrets) {
+        secrets[name] = base64_encode(as_bytes(content.reveal()));
+    }
     return dump({{"format", backup_format},
                  {"minimum_reader", backup_minimum_reader},
                  {"drunner_version", header.drunner_version},
@@ -105,6 +110,7 @@ std::string to_json(const BackupHeader& header) {
                    {"embedded", header.image_embedded}}},
                  {"volumes", volumes},
                  {"settings", header.settings},
+                 {"secrets", secrets},
                  {"secrets_left_out", header.secrets_left_out},
                  {"excludes", header.excludes}});
 }
@@ -156,6 +162,16 @@ BackupHeader backup_header_from_json(std::string_view text) {
             }
         }
         document.at("settings").get_to(header.settings);
+        const json none = json::object();
+        for (const auto& [name, text] : document.value("secrets", none).items()) {
+            std::optional<std::string> content = base64_decode(text.get<std::string>());
+            if (!content) {
+                throw Error(ErrorKind::archive_damaged,
+                            fmt::format("the backup is damaged: the secret '{}' is no base64",
+                                        printable(name)));
+            }
+            header.secrets.emplace(name, Secret(std::move(*content)));
+        }
         document.at("secrets_left_out").get_to(header.secrets_left_out);
         document.at("excludes").get_to(header.excludes);
         return header;

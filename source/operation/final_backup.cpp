@@ -207,6 +207,10 @@ std::vector<DeletedService> list_deleted(const Machine& machine) {
     return deleted;
 }
 
+std::string kept_secrets(const std::string& final_backup) {
+    return final_backup + ".secrets";
+}
+
 bool is_expired(const Machine& machine, const DeletedService& service) {
     return machine.clock.now() - service.deleted > machine.config.undelete_age;
 }
@@ -218,6 +222,7 @@ std::vector<std::string> remove_expired(Machine& machine) {
             continue;
         }
         try {
+            remove_tree(kept_secrets(service.file));
             remove_tree(service.file);
             removed.push_back(service.file);
         } catch (const Error& error) {

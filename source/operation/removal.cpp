@@ -1,9 +1,11 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "host/file.hpp"
 #include "operation/final_backup.hpp"
 #include "operation/operations.hpp"
+#include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -134,6 +136,7 @@ RemovalResult uninstall(Machine& machine, const ServiceName& name) {
     if (!traces.any_but_volumes()) {
         return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes, {}};
     }
+    const std::vector<std::string> secrets = SecretStore(machine.paths.secrets(name)).names();
     transact(machine, name, "uninstall", [&](Transaction& transaction) {
         if (traces.files) {
             transaction.perform(remember_containers(machine, name));
@@ -142,6 +145,9 @@ RemovalResult uninstall(Machine& machine, const ServiceName& name) {
         register_removal(transaction, traces);
         transaction.after_commit(removing_service_files());
     });
+    if (!secrets.empty()) {
+        machine.progress.note("its secrets are gone: " + join(secrets, ", "));
+    }
     return {Outcome::changed, volumes, {}};
 }
 
@@ -185,6 +191,9 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         std::vector<std::string> unlabelled = traces.adopted;
         unlabelled.insert(unlabelled.end(), traces.missing.begin(), traces.missing.end());
         transaction.after_commit(removing_volumes(unlabelled, traces.installation));
+        if (last && last->request.key.empty()) {
+            transaction.after_commit(keeping_secrets(kept_secrets(report.file)));
+        }
         transaction.after_commit(removing_service_files());
     });
     tell_left_out(machine, report.result);
