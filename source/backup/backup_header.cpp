@@ -98,21 +98,24 @@ std::string to_json(const BackupHeader& header) {
     for (const auto& [name, content] : header.secrets) {
         secrets[name] = base64_encode(as_bytes(content.reveal()));
     }
-    return dump({{"format", backup_format},
-                 {"minimum_reader", backup_minimum_reader},
-                 {"drunner_version", header.drunner_version},
-                 {"created_at", header.created_at},
-                 {"service", header.service},
-                 {"image",
-                  {{"reference", header.image_reference},
-                   {"digest", header.image_digest},
-                   {"id", header.image_id},
-                   {"embedded", header.image_embedded}}},
-                 {"volumes", volumes},
-                 {"settings", header.settings},
-                 {"secrets", secrets},
-                 {"secrets_left_out", header.secrets_left_out},
-                 {"excludes", header.excludes}});
+    json document{{"format", backup_format},
+                  {"minimum_reader", backup_minimum_reader},
+                  {"drunner_version", header.drunner_version},
+                  {"created_at", header.created_at},
+                  {"service", header.service},
+                  {"image",
+                   {{"reference", header.image_reference},
+                    {"digest", header.image_digest},
+                    {"id", header.image_id},
+                    {"embedded", header.image_embedded}}},
+                  {"volumes", volumes},
+                  {"settings", header.settings},
+                  {"secrets_left_out", header.secrets_left_out},
+                  {"excludes", header.excludes}};
+    if (!secrets.empty()) {
+        document["secrets"] = std::move(secrets);
+    }
+    return dump(document);
 }
 
 BackupHeader backup_header_from_json(std::string_view text) {
@@ -162,9 +165,9 @@ BackupHeader backup_header_from_json(std::string_view text) {
             }
         }
         document.at("settings").get_to(header.settings);
-        const json none = json::object();
-        for (const auto& [name, text] : document.value("secrets", none).items()) {
-            std::optional<std::string> content = base64_decode(text.get<std::string>());
+        const json secrets = document.value("secrets", json::object());
+        for (const auto& [name, encoded] : secrets.items()) {
+            std::optional<std::string> content = base64_decode(encoded.get<std::string>());
             if (!content) {
                 throw Error(ErrorKind::archive_damaged,
                             fmt::format("the backup is damaged: the secret '{}' is no base64",

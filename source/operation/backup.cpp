@@ -266,9 +266,9 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     });
     warn_of_loss(machine, manifest, report.result);
     if (!report.secrets_left_out.empty()) {
-        machine.progress.warning("secrets are left out: " + join(report.secrets_left_out, ", ") +
-                                 (request.key.empty() ? " (the backup is not encrypted)"
-                                                      : " (they are not set)"));
+        machine.progress.warning(
+            "secrets are left out: " + join(report.secrets_left_out, ", ") +
+            (request.key.empty() ? " (the backup is not encrypted)" : " (they are not set)"));
     }
     tell_left_out(machine, report.result);
     return report;

@@ -148,10 +148,10 @@ struct RestoreRequest {
     std::optional<ServiceName> name;      // default: the name in the archive
     std::optional<ImageReference> image;  // default: what the archive names
     bool partial = false;                 // paths that only one side has are left out
-    // A final backup, which goes after the commit; empty: nothing does. The secrets that it does not
-    // hold stand beside it.
+    // A final backup, which goes after the commit; empty: nothing does. The secrets that it does
+    // not hold stand beside it.
     std::string consumed_file;
-    bool replace = false;                 // over the data of a service or volumes that exist
+    bool replace = false;  // over the data of a service or volumes that exist
 };
 struct RestoreReport {
     Manifest manifest;

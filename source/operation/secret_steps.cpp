@@ -18,7 +18,7 @@ ino_t inode_or_none(const std::string& path) {
 }
 
 // Lets `place` and `beside` change places, each of which may be absent.
-void exchange(const std::string& place, const std::string& beside) {
+void swap_places(const std::string& place, const std::string& beside) {
     if (!exists(beside)) {
         rename_new(place, beside);
         sync_directory(parent_of(place));
@@ -31,7 +31,7 @@ void exchange(const std::string& place, const std::string& beside) {
 
 Step exchange_secret(const std::string& place, const std::string& beside) {
     const json parameters{{"place", place}, {"beside", beside}, {"inode", inode_or_none(place)}};
-    return {"exchange-secret", parameters.dump(), [place, beside] { exchange(place, beside); }};
+    return {"exchange-secret", parameters.dump(), [place, beside] { swap_places(place, beside); }};
 }
 
 std::string outer_directory(const Machine& machine, const Transaction& transaction,
@@ -69,8 +69,7 @@ void withdraw_secret(Machine& machine, Transaction& transaction, const ServiceNa
     const std::string outer = outer_directory(machine, transaction, service);
     transaction.perform(make_path(outer, [&] { make_directories(outer); }));
     transaction.after_commit(removing_path(outer));
-    transaction.perform(
-        exchange_secret(machine.paths.secret(service, name), outer + "/" + name));
+    transaction.perform(exchange_secret(machine.paths.secret(service, name), outer + "/" + name));
 }
 
 // The inode tells which of the two directories stands at the place: it goes with an exchange.
@@ -83,7 +82,7 @@ void undo_exchange_secret(const UndoContext&, const json& parameters) {
     if (before == 0) {
         remove_tree(place);
     } else {
-        exchange(place, parameters.at("beside"));
+        swap_places(place, parameters.at("beside"));
     }
 }
 

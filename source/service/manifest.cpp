@@ -134,10 +134,10 @@ Json config_to_json(const ServiceConfig& config) {
         secrets.push_back(
             Json{{"name", secret.name}, {"required", secret.required}, {"text", secret.text}});
     }
-    return Json{{"volumes", config.volumes},   {"extra_containers", config.extra_containers},
-                {"version", config.version},   {"hooks", config.hooks},
-                {"selftest", config.selftest}, {"settings", std::move(settings)},
-                {"after", config.after},       {"backup_exclude", config.backup_exclude},
+    return Json{{"volumes", config.volumes},    {"extra_containers", config.extra_containers},
+                {"version", config.version},    {"hooks", config.hooks},
+                {"selftest", config.selftest},  {"settings", std::move(settings)},
+                {"after", config.after},        {"backup_exclude", config.backup_exclude},
                 {"secrets", std::move(secrets)}};
 }
 

@@ -31,8 +31,7 @@ struct MountedFile {
 
 template <typename Number>
 bool read_number(std::string_view text, int base, Number& number) {
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), number, base);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
     return !text.empty() && error == std::errc() && end == text.data() + text.size();
 }
 
@@ -79,8 +78,8 @@ void check_secrets(const Secrets& secrets) {
             throw Error(ErrorKind::usage, "the secret '" + name + "' is empty");
         }
         if (content.reveal().size() > largest_secret) {
-            throw Error(ErrorKind::usage, "the secret '" + name + "' is larger than " +
-                                              human_size(largest_secret));
+            throw Error(ErrorKind::usage,
+                        "the secret '" + name + "' is larger than " + human_size(largest_secret));
         }
         sum += content.reveal().size();
     }

@@ -22,8 +22,9 @@ constexpr std::size_t longest_volume_name = 255;
 constexpr std::string_view file_name = "servicecfg.sh";
 
 // What drunner reads of the file; everything else in it is the service's own.
-constexpr std::array known_names{"VOLUMES",  "EXTRACONTAINERS", "VERSION",        "HOOKS",  "SELFTEST",
-                                 "SETTINGS", "AFTER",           "BACKUP_EXCLUDE", "SECRETS"};
+constexpr std::array known_names{"VOLUMES", "EXTRACONTAINERS", "VERSION",
+                                 "HOOKS",   "SELFTEST",        "SETTINGS",
+                                 "AFTER",   "BACKUP_EXCLUDE",  "SECRETS"};
 
 // Between these marks the evaluation prints, each ended by NUL, for every known name: the name, how
 // many words it has, the words. A plain variable counts as an array of one.
@@ -559,13 +560,20 @@ void check_volumes(const std::vector<std::string>& volumes) {
 
 // Names that variables.sh or bash itself gives a meaning, so that no setting can have them.
 bool is_taken_name(std::string_view name) {
-    constexpr std::array taken{"VOLUMES",     "DOCKERVOLS",    "DOCKEROPTS", "EXTRACONTAINERS",
-                               "SERVICENAME", "IMAGENAME",     "IMAGEREF",   "IMAGEID",
-                               "INSTALLTIME", "HOSTIP",        "PASS",       "SERVICETEMPDIR",
-                               "PATH",        "IFS",           "ENV",        "HOME",
-                               "UID",         "EUID",          "PPID",       "SHELLOPTS",
-                               "BASHOPTS",    "BASH_VERSINFO", "BASH_ENV",   "CODE_S",
-                               "CODE_E",      "ECODE",         "IMAGEUSER",  "SECRETSDIR",
+    constexpr std::array taken{"VOLUMES",     "DOCKERVOLS",
+                               "DOCKEROPTS",  "EXTRACONTAINERS",
+                               "SERVICENAME", "IMAGENAME",
+                               "IMAGEREF",    "IMAGEID",
+                               "INSTALLTIME", "HOSTIP",
+                               "PASS",        "SERVICETEMPDIR",
+                               "PATH",        "IFS",
+                               "ENV",         "HOME",
+                               "UID",         "EUID",
+                               "PPID",        "SHELLOPTS",
+                               "BASHOPTS",    "BASH_VERSINFO",
+                               "BASH_ENV",    "CODE_S",
+                               "CODE_E",      "ECODE",
+                               "IMAGEUSER",   "SECRETSDIR",
                                "SECRETOPTS",  "_"};
     constexpr std::array taken_beginnings{"DRUNNER_", "DOCKER_", "LD_"};
     return std::find(taken.begin(), taken.end(), name) != taken.end() ||
@@ -606,7 +614,8 @@ void check_declared_secrets(const std::vector<SecretDeclaration>& secrets) {
     std::set<std::string> names;
     for (const SecretDeclaration& secret : secrets) {
         if (!is_secret_name(secret.name)) {
-            throw refused("SECRETS has '" + printable(secret.name) + "', which is no secret's name");
+            throw refused("SECRETS has '" + printable(secret.name) +
+                          "', which is no secret's name");
         }
         if (!names.insert(secret.name).second) {
             throw refused("SECRETS has '" + secret.name + "' twice");

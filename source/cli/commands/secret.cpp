@@ -89,8 +89,8 @@ Answer run(const Invocation& invocation) {
     const bool is_set = verb == "set";
     const Secret content = is_set ? read_secret(command + " set " + secret) : Secret();
     Machine& machine = invocation.machine_of(name);
-    const SecretResult result = is_set ? set_secret(machine, name, secret, content)
-                                       : remove_secret(machine, name, secret);
+    const SecretResult result =
+        is_set ? set_secret(machine, name, secret, content) : remove_secret(machine, name, secret);
     const bool changed = result.outcome == Outcome::changed;
     if (changed && is_set) {
         machine.progress.note("containers see it when they are started again");
@@ -98,8 +98,8 @@ Answer run(const Invocation& invocation) {
     if (!result.missing.empty()) {
         machine.progress.warning("still missing: " + join(result.missing, ", "));
     }
-    const std::string text = !changed  ? is_set ? "it is set like that already\n"
-                                                : "there is no secret '" + secret + "'\n"
+    const std::string text = !changed ? is_set ? "it is set like that already\n"
+                                               : "there is no secret '" + secret + "'\n"
                              : is_set ? "set '" + secret + "'\n"
                                       : "removed '" + secret + "'\n";
     return {exit_code(result.outcome), text,

@@ -71,7 +71,7 @@ Answer run(const Invocation& invocation) {
                        {"image_id", report.manifest.release().image_id},
                        {"files", report.result.files},
                        {"original_bytes", report.result.original_bytes},
- {"missing_secrets", report.missing_secrets}}
+                       {"missing_secrets", report.missing_secrets}}
             .dump()};
 }
 

@@ -38,8 +38,8 @@ Manifest a_manifest() {
 }
 
 std::string written(const Scratch& scratch, const Manifest& manifest) {
-    write_file(scratch.file("variables.sh"),
-               variables_sh({manifest, manifest.release(), "10.0.0.7", "/tmp/with space", "/secrets"}));
+    write_file(scratch.file("variables.sh"), variables_sh({manifest, manifest.release(), "10.0.0.7",
+                                                           "/tmp/with space", "/secrets"}));
     return scratch.file("variables.sh");
 }
 

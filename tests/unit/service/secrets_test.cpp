@@ -22,7 +22,8 @@ TEST_CASE("a secret's name is a file's name and one for Swarm") {
         CHECK(is_secret_name(good));
     }
     CHECK(is_secret_name(std::string(64, 'x')));
-    for (const char* bad : {"", ".", "..", ".hidden", "-x", "_x", "a/b", "a b", "a\n", "\xc3\xbc"}) {
+    for (const char* bad :
+         {"", ".", "..", ".hidden", "-x", "_x", "a/b", "a b", "a\n", "\xc3\xbc"}) {
         CHECK_FALSE(is_secret_name(bad));
     }
     CHECK_FALSE(is_secret_name(std::string(65, 'x')));
@@ -60,8 +61,7 @@ TEST_CASE("a new content comes with the files that are there for mounts, and not
         write_file(scratch.file("secrets/key/") + file, "old");
     }
     store.write_beside(scratch.file("beside"), "key", Secret("new"));
-    CHECK(directory_entries(scratch.file("beside")) ==
-          Names{"0-0-400", "666-999-0440", "content"});
+    CHECK(directory_entries(scratch.file("beside")) == Names{"0-0-400", "666-999-0440", "content"});
     struct stat status {};
     REQUIRE(lstat(scratch.file("beside/666-999-0440").c_str(), &status) == 0);
     CHECK(status.st_uid == 666);
