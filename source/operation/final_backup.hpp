@@ -38,8 +38,8 @@ std::string kept_secrets(const std::string& final_backup);
 
 // Whether the operator no longer keeps it.
 bool is_expired(const Machine& machine, const DeletedService& service);
-// Removes the final backups that are older than the operator keeps them; answers their files. One
-// that cannot be removed is a warning.
+// Removes the final backups that are older than the operator keeps them, and secrets that stand
+// beside none; answers the backups' files. One that cannot be removed is a warning.
 std::vector<std::string> remove_expired(Machine& machine);
 
 }  // namespace drunner

@@ -191,7 +191,8 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         std::vector<std::string> unlabelled = traces.adopted;
         unlabelled.insert(unlabelled.end(), traces.missing.begin(), traces.missing.end());
         transaction.after_commit(removing_volumes(unlabelled, traces.installation));
-        if (last && last->request.key.empty()) {
+        if (last && last->request.key.empty() &&
+            !SecretStore(machine.paths.secrets(name)).names().empty()) {
             transaction.after_commit(keeping_secrets(kept_secrets(report.file)));
         }
         transaction.after_commit(removing_service_files());
