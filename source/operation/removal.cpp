@@ -182,6 +182,9 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
             } catch (const Error& error) {
                 throw without_final_backup(name, error);
             }
+            if (last->request.key.empty()) {
+                keep_secrets(machine, transaction, name, kept_secrets(report.file));
+            }
             result.final_backup = report.file;
         }
         hook_succeeded =
@@ -191,10 +194,6 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         std::vector<std::string> unlabelled = traces.adopted;
         unlabelled.insert(unlabelled.end(), traces.missing.begin(), traces.missing.end());
         transaction.after_commit(removing_volumes(unlabelled, traces.installation));
-        if (last && last->request.key.empty() &&
-            !SecretStore(machine.paths.secrets(name)).names().empty()) {
-            transaction.after_commit(keeping_secrets(kept_secrets(report.file)));
-        }
         transaction.after_commit(removing_service_files());
     });
     tell_left_out(machine, report.result);

@@ -86,16 +86,18 @@ void undo_exchange_secret(const UndoContext&, const json& parameters) {
     }
 }
 
-Finish keeping_secrets(const std::string& directory) {
-    return {"keeping-secrets", json{{"directory", directory}}.dump()};
-}
-
-void finish_keeping_secrets(Machine& machine, const ServiceName& service, const json& parameters) {
-    const std::string store = machine.paths.secrets(service);
-    const std::string directory = parameters.at("directory");
-    if (exists(store) && !exists(directory)) {
-        rename_new(store, directory);
+void keep_secrets(Machine& machine, Transaction& transaction, const ServiceName& service,
+                  const std::string& directory) {
+    const SecretStore store(machine.paths.secrets(service));
+    const Secrets secrets = store.all();
+    if (secrets.empty()) {
+        return;
     }
+    transaction.perform(make_path(directory, [&] {
+        for (const auto& [name, content] : secrets) {
+            store.write_beside(directory + "/" + name, name, content);
+        }
+    }));
 }
 
 }  // namespace drunner

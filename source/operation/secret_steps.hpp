@@ -21,10 +21,9 @@ void withdraw_secret(Machine& machine, Transaction& transaction, const ServiceNa
 
 void undo_exchange_secret(const UndoContext& context, const nlohmann::json& parameters);
 
-// After the commit: what only root can read of the service goes there, where obliterate keeps it
-// beside a final backup that does not hold it.
-Finish keeping_secrets(const std::string& directory);
-void finish_keeping_secrets(Machine& machine, const ServiceName& service,
-                            const nlohmann::json& parameters);
+// Copies all of them to a directory that is not there yet, where obliterate keeps them beside a
+// final backup that does not hold them. A step, since the store goes after the commit.
+void keep_secrets(Machine& machine, Transaction& transaction, const ServiceName& service,
+                  const std::string& directory);
 
 }  // namespace drunner

@@ -415,7 +415,6 @@ constexpr std::array finish_rows{
     FinishRow{"removing-path", finish_removing_path},
     FinishRow{"keeping-data", finish_keeping_data},
     FinishRow{"removing-data", finish_removing_data},
-    FinishRow{"keeping-secrets", finish_keeping_secrets},
     FinishRow{"removing-pin", finish_removing_pin},
     FinishRow{"settling-keep", finish_settling_keep},
     FinishRow{"removing-keep", finish_removing_keep},
