@@ -159,15 +159,13 @@ ServiceConfig config_from_json(const Json& json, const std::string& place) {
     });
     config.after = fields.texts("after");
     config.backup_exclude = fields.texts("backup_exclude");
-    if (fields.find("secrets") != nullptr) {
-        config.secrets = fields.list("secrets", [](const Json& element, const std::string& where) {
-            Fields secret(element, where);
-            SecretDeclaration declaration{secret.text("name"), secret.flag("required"),
-                                          secret.text("text")};
-            secret.finish();
-            return declaration;
-        });
-    }
+    config.secrets = fields.list("secrets", [](const Json& element, const std::string& where) {
+        Fields secret(element, where);
+        SecretDeclaration declaration{secret.text("name"), secret.flag("required"),
+                                      secret.text("text")};
+        secret.finish();
+        return declaration;
+    });
     fields.finish();
     return config;
 }
