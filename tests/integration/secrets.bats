@@ -225,9 +225,11 @@ look_everywhere() {
     for ((number = 1; number <= 20; number++)); do
         needle=$(head -c 600 /dev/urandom | tr -dc A-Za-z0-9 | head -c 33)
         printf '%s' "$needle" >"planted/secret-$number"
-        printf '%s\n' "$needle" >>needles
-        printf '%s' "$needle" | base64 -w 0 >>needles
-        echo >>needles
+        {
+            printf '%s\n' "$needle"
+            printf '%s' "$needle" | base64 -w 0
+            echo
+        } >>needles
     done
     printf 'pass\n' >password
     : >found
