@@ -37,6 +37,7 @@ struct BackupHeader {
     bool image_embedded = false;  // the file holds the image itself
     std::vector<BackupVolume> volumes;
     std::map<std::string, std::string> settings;
+    std::map<std::string, Secret> secrets = {};  // contents by name; only in an encrypted file
     std::vector<std::string> secrets_left_out;
     // fnmatch patterns of what is left out below each volume: one that begins with '/' is matched
     // with the path in the container, others with the path below the volume and with the name.

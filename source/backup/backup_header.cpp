@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "backup/crypto.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 
@@ -93,20 +94,28 @@ std::string to_json(const BackupHeader& header) {
                            {"options", volume.options},
                            {"member", volume_member(i)}});
     }
-    return dump({{"format", backup_format},
-                 {"minimum_reader", backup_minimum_reader},
-                 {"drunner_version", header.drunner_version},
-                 {"created_at", header.created_at},
-                 {"service", header.service},
-                 {"image",
-                  {{"reference", header.image_reference},
-                   {"digest", header.image_digest},
-                   {"id", header.image_id},
-                   {"embedded", header.image_embedded}}},
-                 {"volumes", volumes},
-                 {"settings", header.settings},
-                 {"secrets_left_out", header.secrets_left_out},
-                 {"excludes", header.excludes}});
+    json secrets = json::object();
+    for (const auto& [name, content] : header.secrets) {
+        secrets[name] = base64_encode(as_bytes(content.reveal()));
+    }
+    json document{{"format", backup_format},
+                  {"minimum_reader", backup_minimum_reader},
+                  {"drunner_version", header.drunner_version},
+                  {"created_at", header.created_at},
+                  {"service", header.service},
+                  {"image",
+                   {{"reference", header.image_reference},
+                    {"digest", header.image_digest},
+                    {"id", header.image_id},
+                    {"embedded", header.image_embedded}}},
+                  {"volumes", volumes},
+                  {"settings", header.settings},
+                  {"secrets_left_out", header.secrets_left_out},
+                  {"excludes", header.excludes}};
+    if (!secrets.empty()) {
+        document["secrets"] = std::move(secrets);
+    }
+    return dump(document);
 }
 
 BackupHeader backup_header_from_json(std::string_view text) {
@@ -156,6 +165,16 @@ BackupHeader backup_header_from_json(std::string_view text) {
             }
         }
         document.at("settings").get_to(header.settings);
+        const json secrets = document.value("secrets", json::object());
+        for (const auto& [name, encoded] : secrets.items()) {
+            std::optional<std::string> content = base64_decode(encoded.get<std::string>());
+            if (!content) {
+                throw Error(ErrorKind::archive_damaged,
+                            fmt::format("the backup is damaged: the secret '{}' is no base64",
+                                        printable(name)));
+            }
+            header.secrets.emplace(name, Secret(std::move(*content)));
+        }
         document.at("secrets_left_out").get_to(header.secrets_left_out);
         document.at("excludes").get_to(header.excludes);
         return header;

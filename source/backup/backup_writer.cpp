@@ -294,6 +294,9 @@ ssize_t read_file_at(int fd, std::byte* buffer, std::size_t size, off_t offset) 
 
 BackupResult write_backup_reading(const BackupJob& job, const ByteSink& sink, Progress& progress,
                                   const ReadAt& read_at) {
+    if (job.key.empty() && !job.header.secrets.empty()) {
+        throw Error(ErrorKind::usage, "secrets are not written into a backup without a key");
+    }
     const unsigned workers =
         job.workers != 0 ? job.workers : std::max(1U, std::thread::hardware_concurrency());
     const std::size_t window = std::size_t{2} * workers + 2;

@@ -19,6 +19,7 @@ extern const Command install_command;
 extern const Command update_command;
 extern const Command configure_command;
 extern const Command settings_command;
+extern const Command secret_command;
 extern const Command rollback_command;
 extern const Command uninstall_command;
 extern const Command obliterate_command;

@@ -52,6 +52,12 @@ std::string Paths::kept_data(const ServiceName& name, int number) const {
 std::string Paths::snapshot(const ServiceName& name, const std::string& operation) const {
     return service(name) + "/snapshot-" + operation;
 }
+std::string Paths::secrets(const ServiceName& name) const {
+    return service(name) + "/secrets";
+}
+std::string Paths::secret(const ServiceName& name, const std::string& secret) const {
+    return secrets(name) + "/" + secret;
+}
 std::string Paths::temp(const ServiceName& name) const {
     return service(name) + "/temp";
 }

@@ -17,11 +17,13 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/releases/N/      one release: drunner/ and imagename.sh
 //   P/var/lib/drunner/services/S/releases/N/data/ the data that release N was left with
 //   P/var/lib/drunner/services/S/snapshot-ID/     the data before the operation ID
+//   P/var/lib/drunner/services/S/secrets/NAME/    a secret
 //   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
 //   P/var/lib/drunner/images/                     what was read out of images, a cache
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
-//   P/var/lib/drunner/undelete/S-UTC.tar.zst     final backups of obliterated services
+//   P/var/lib/drunner/undelete/S-UTC.tar.zst      final backups of obliterated services
+//   P/var/lib/drunner/undelete/S-UTC.tar.zst.secrets/  the secrets that one does not hold
 //   P/run/drunner/S.lock                          the lock of a service
 //   P/run/drunner/S+drill.lock                    held while a backup of S is tried ('+' is in no
 //                                                 service's name)
@@ -47,6 +49,8 @@ class Paths {
     std::string release_scripts(const ServiceName& name, int number) const;
     std::string kept_data(const ServiceName& name, int number) const;
     std::string snapshot(const ServiceName& name, const std::string& operation) const;
+    std::string secrets(const ServiceName& name) const;
+    std::string secret(const ServiceName& name, const std::string& secret) const;
     std::string temp(const ServiceName& name) const;
     std::string journal(const ServiceName& name) const;
     std::string images() const;

@@ -16,6 +16,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
+#include "service/secrets.hpp"
 
 namespace drunner {
 namespace {
@@ -170,6 +171,13 @@ void perform_backup(Machine& machine, Transaction& transaction, const ServiceNam
     job.header.volumes = plan.find_volumes();
     job.scripts_directory = plan.scripts_directory;
     job.hook_directory = hook_directory;
+    if (!request.key.empty()) {
+        job.header.secrets = SecretStore(machine.paths.secrets(name)).all();
+        std::erase_if(job.header.secrets_left_out, [&](const std::string& secret) {
+            return job.header.secrets.contains(secret);
+        });
+    }
+    report.secrets_left_out = job.header.secrets_left_out;
     if (request.with_image) {
         job.header.image_embedded = true;
         job.image = [&](const ByteSink& sink) {
@@ -257,6 +265,11 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
         }
     });
     warn_of_loss(machine, manifest, report.result);
+    if (!report.secrets_left_out.empty()) {
+        machine.progress.warning(
+            "secrets are left out: " + join(report.secrets_left_out, ", ") +
+            (request.key.empty() ? " (the backup is not encrypted)" : " (they are not set)"));
+    }
     tell_left_out(machine, report.result);
     return report;
 }

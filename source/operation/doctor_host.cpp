@@ -43,6 +43,13 @@ void judge_file(const std::string& path, mode_t forbidden, std::vector<Misplaced
     }
 }
 
+// The files that mount_secret makes for a container belong to who reads them there.
+bool is_mounted_secret(const FTSENT& entry) {
+    constexpr short level = 3;  // secrets/NAME/FILE
+    return entry.fts_level == level && std::string_view(entry.fts_name) != "content" &&
+           std::string_view(entry.fts_parent->fts_parent->fts_name) == "secrets";
+}
+
 // Below a service's directory; what scripts and hooks get for their own use is theirs.
 std::vector<Misplaced> misplaced_below(const std::string& directory) {
     std::vector<Misplaced> wrong;
@@ -59,7 +66,8 @@ std::vector<Misplaced> misplaced_below(const std::string& directory) {
                             name.starts_with("backup-") || name.starts_with("restore-");
         if (entry->fts_level == 1 && theirs) {
             fts_set(walk.get(), entry, FTS_SKIP);
-        } else if (entry->fts_info != FTS_DP && entry->fts_statp != nullptr) {
+        } else if (entry->fts_info != FTS_DP && entry->fts_statp != nullptr &&
+                   !is_mounted_secret(*entry)) {
             judge(entry->fts_path, *entry->fts_statp, others_anything, wrong);
         }
     }

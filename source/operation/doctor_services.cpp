@@ -254,6 +254,7 @@ void check_temporaries(const Examination& examination, const Tell& tell) {
                                       is_made_by_operation(entry, "backup-", "") ||
                                       is_made_by_operation(entry, "restore-", "") ||
                                       is_made_by_operation(entry, "snapshot-", "") ||
+                                      is_made_by_operation(entry, "secrets-", "") ||
                                       is_made_by_operation(entry, "service.json.", ".new");
             // What service.json names is kept for a purpose.
             const auto is_unnamed = [entry](const Manifest& one) {

@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::string_view plain_suffix = ".tar.zst";
 constexpr std::string_view encrypted_suffix = ".tar.zst.age";
+constexpr std::string_view secrets_suffix = ".secrets";
 constexpr std::size_t time_length = 16;  // 20261122T183000Z
 
 // Bytes that a tree takes on its disk, each hard-linked file once: what zstd makes of it is not
@@ -207,6 +208,10 @@ std::vector<DeletedService> list_deleted(const Machine& machine) {
     return deleted;
 }
 
+std::string kept_secrets(const std::string& final_backup) {
+    return final_backup + std::string(secrets_suffix);
+}
+
 bool is_expired(const Machine& machine, const DeletedService& service) {
     return machine.clock.now() - service.deleted > machine.config.undelete_age;
 }
@@ -218,10 +223,19 @@ std::vector<std::string> remove_expired(Machine& machine) {
             continue;
         }
         try {
+            remove_tree(kept_secrets(service.file));
             remove_tree(service.file);
             removed.push_back(service.file);
         } catch (const Error& error) {
             machine.progress.warning(error.what());
+        }
+    }
+    // Secrets whose backup the operator took away.
+    for (const std::string& entry : directory_entries(machine.paths.undelete())) {
+        const std::string path = machine.paths.undelete() + "/" + entry;
+        if (entry.ends_with(secrets_suffix) &&
+            !exists(path.substr(0, path.size() - secrets_suffix.size()))) {
+            remove_tree(path);
         }
     }
     return removed;

@@ -33,10 +33,13 @@ std::optional<FinalBackup> plan_final_backup(Machine& machine, const ServiceName
 // The same failure, told as what keeps obliterate from making the backup first.
 Error without_final_backup(const ServiceName& name, const Error& error);
 
+// Where the secrets stand that a final backup leaves out, since it is not encrypted.
+std::string kept_secrets(const std::string& final_backup);
+
 // Whether the operator no longer keeps it.
 bool is_expired(const Machine& machine, const DeletedService& service);
-// Removes the final backups that are older than the operator keeps them; answers their files. One
-// that cannot be removed is a warning.
+// Removes the final backups that are older than the operator keeps them, and secrets that stand
+// beside none; answers the backups' files. One that cannot be removed is a warning.
 std::vector<std::string> remove_expired(Machine& machine);
 
 }  // namespace drunner

@@ -136,7 +136,8 @@ struct BackupRequest {
 };
 struct BackupReport {
     std::string file;
-    std::vector<std::string> excludes;  // the patterns in use
+    std::vector<std::string> excludes;          // the patterns in use
+    std::vector<std::string> secrets_left_out;  // names
     BackupResult result;
 };
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request);
@@ -147,11 +148,14 @@ struct RestoreRequest {
     std::optional<ServiceName> name;      // default: the name in the archive
     std::optional<ImageReference> image;  // default: what the archive names
     bool partial = false;                 // paths that only one side has are left out
-    std::string consumed_file;            // goes after the commit; empty: nothing does
-    bool replace = false;                 // over the data of a service or volumes that exist
+    // A final backup, which goes after the commit; empty: nothing does. The secrets that it does
+    // not hold stand beside it.
+    std::string consumed_file;
+    bool replace = false;  // over the data of a service or volumes that exist
 };
 struct RestoreReport {
     Manifest manifest;
+    std::vector<std::string> missing_secrets;  // that the service needs and the backup lacks
     RestoreResult result;
 };
 RestoreReport restore(Machine& machine, const RestoreRequest& request);

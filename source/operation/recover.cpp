@@ -12,6 +12,7 @@
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 #include "service/launcher.hpp"
+#include "service/secrets.hpp"
 #include "service/settings.hpp"
 
 namespace drunner {
@@ -92,6 +93,9 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
     Manifest manifest = remains.manifest ? *remains.manifest : new_manifest(machine, name);
     manifest.engine_socket = machine.engine_socket;
+    if (!remains.manifest) {
+        manifest.secrets = SecretStore(machine.paths.secrets(name)).names();
+    }
     const int number = next_release_number(machine, manifest);
     Release release =
         plan_release(machine, inspected, reference, number, pull_policy_of(machine, manifest.pull),

@@ -1,9 +1,11 @@
 #include <algorithm>
 
 #include "core/error.hpp"
+#include "core/text.hpp"
 #include "host/file.hpp"
 #include "operation/final_backup.hpp"
 #include "operation/operations.hpp"
+#include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -134,6 +136,7 @@ RemovalResult uninstall(Machine& machine, const ServiceName& name) {
     if (!traces.any_but_volumes()) {
         return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes, {}};
     }
+    const std::vector<std::string> secrets = SecretStore(machine.paths.secrets(name)).names();
     transact(machine, name, "uninstall", [&](Transaction& transaction) {
         if (traces.files) {
             transaction.perform(remember_containers(machine, name));
@@ -142,6 +145,9 @@ RemovalResult uninstall(Machine& machine, const ServiceName& name) {
         register_removal(transaction, traces);
         transaction.after_commit(removing_service_files());
     });
+    if (!secrets.empty()) {
+        machine.progress.note("its secrets are gone: " + join(secrets, ", "));
+    }
     return {Outcome::changed, volumes, {}};
 }
 
@@ -175,6 +181,9 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
                 perform_backup(machine, transaction, name, last->plan, last->request, report);
             } catch (const Error& error) {
                 throw without_final_backup(name, error);
+            }
+            if (last->request.key.empty()) {
+                keep_secrets(machine, transaction, name, kept_secrets(report.file));
             }
             result.final_backup = report.file;
         }

@@ -7,6 +7,7 @@
 #include "operation/install_steps.hpp"
 #include "operation/release_plan.hpp"
 #include "operation/restore_plan.hpp"
+#include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -65,6 +66,7 @@ ReplacePlan plan_replace(Machine& machine, const BackupHeader& header, const Man
     ReplacePlan plan{installed, false, {}, {}, {}};
     Manifest& next = plan.manifest;
     next.settings = header.settings;
+    adopt_secrets(next, header, header.secrets);
     const ImageReference reference =
         wanted ? *wanted : ImageReference(installed.release().reference);
     const ImageChoice choice = image_of(machine, installed, wanted);
@@ -122,7 +124,8 @@ RestoreReport restore_over(Machine& machine, BackupReader& reader, const Manifes
     const int old_version = installed.release().config.version;
     const int version = release.config.version;
 
-    RestoreReport report{plan.manifest, {}};
+    const Secrets secrets = secrets_for(header, "");
+    RestoreReport report{plan.manifest, {}, {}};
     transact(machine, name, "restore", [&](Transaction& transaction) {
         Journal& journal = transaction.journal();
         const auto call = [&](Hook hook, int hook_version, std::vector<std::string> arguments) {
@@ -148,8 +151,12 @@ RestoreReport restore_over(Machine& machine, BackupReader& reader, const Manifes
         const FilledBeside filled = fill_beside(machine, transaction, reader, name, matched);
         report.result = filled.result;
         transaction.perform(exchange_volume_data(machine, filled.volumes));
+        place_secrets(machine, transaction, name, secrets);
         if (plan.new_release) {
             transaction.perform(link_release(machine, name, release.number));
+        }
+        if (!plan.new_release && plan.manifest.secrets != installed.secrets) {
+            transaction.perform(write_variables(machine, plan.manifest));
         }
         if (!(plan.manifest == installed)) {
             transaction.perform(write_manifest(machine, plan.manifest));
@@ -166,6 +173,7 @@ RestoreReport restore_over(Machine& machine, BackupReader& reader, const Manifes
             transaction.after_commit(removing_path(machine.paths.release(name, number)));
         }
     });
+    report.missing_secrets = tell_missing_secrets(machine, plan.manifest);
     return report;
 }
 

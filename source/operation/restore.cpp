@@ -3,9 +3,11 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/final_backup.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/operations.hpp"
 #include "operation/restore_plan.hpp"
+#include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -60,14 +62,17 @@ void set_data_aside(Machine& machine, Transaction& transaction,
 RestoreReport perform_restore(Machine& machine, BackupReader& reader, const InstallPlan& plan,
                               const std::map<std::string, std::string>& matched,
                               std::string_view verb, const std::string& consumed_file) {
+    const Secrets secrets = secrets_for(reader.header(), consumed_file);
     const ServiceName& name = plan.manifest.name;
     const int version = plan.manifest.release().config.version;
-    RestoreReport report{plan.manifest, {}};
+    RestoreReport report{plan.manifest, {}, {}};
     transact(machine, name, verb, [&](Transaction& transaction) {
         if (!consumed_file.empty()) {
             transaction.after_commit(removing_path(consumed_file));
+            transaction.after_commit(removing_path(kept_secrets(consumed_file)));
         }
         set_data_aside(machine, transaction, plan.emptied_volumes);
+        place_secrets(machine, transaction, name, secrets);
         perform_install(machine, transaction, plan, verb);
         const nlohmann::json running = record_containers(machine, name);
         transaction.perform(stop_service(machine, name, running.dump()));
@@ -80,6 +85,7 @@ RestoreReport perform_restore(Machine& machine, BackupReader& reader, const Inst
                      {Hook::restore, version, {filled.hook_directory}, std::string(verb)}));
         perform_selftest(machine, transaction, plan.manifest, verb);
     });
+    report.missing_secrets = tell_missing_secrets(machine, plan.manifest);
     return report;
 }
 
@@ -94,6 +100,7 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
     plan.emptied_volumes = existing_volumes(plan, request.replace);
     plan.manifest.settings = header.settings;
     adopt_settings(plan.manifest);
+    adopt_secrets(plan.manifest, header, secrets_for(header, request.consumed_file));
     const auto matched = match_volumes(machine, header, plan.manifest, request.partial);
     std::vector<std::string> existing;
     for (const ManagedVolume& volume : plan.emptied_volumes) {
@@ -117,6 +124,7 @@ RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const Se
     existing_volumes(plan, false);
     plan.manifest.settings = header.settings;
     adopt_settings(plan.manifest);
+    adopt_secrets(plan.manifest, header, secrets_for(header, ""));
     plan.manifest.launcher.clear();
     plan.manifest.drill_of = drill_of.text();
     const auto matched = match_volumes(machine, header, plan.manifest, false);

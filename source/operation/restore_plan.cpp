@@ -1,11 +1,13 @@
 #include "operation/restore_plan.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "archive/image_tar.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/final_backup.hpp"
 #include "operation/steps.hpp"
 #include "operation/volumes.hpp"
 
@@ -90,6 +92,47 @@ std::map<std::string, std::string> match_volumes(Machine& machine, const BackupH
         machine.progress.warning(what);
     }
     return matched;
+}
+
+Secrets secrets_for(const BackupHeader& header, const std::string& consumed_file) {
+    Secrets secrets = header.secrets;
+    if (!consumed_file.empty()) {
+        const SecretStore kept(kept_secrets(consumed_file));
+        for (const std::string& name : header.secrets_left_out) {
+            if (const auto content = kept.find(name)) {
+                secrets.emplace(name, *content);
+            }
+        }
+    }
+    try {
+        check_secrets(secrets);
+        for (const std::string& name : header.secrets_left_out) {
+            check_secret_name(name);
+        }
+    } catch (const Error& error) {
+        throw Error(ErrorKind::archive_refused, "in the backup " + std::string(error.what()));
+    }
+    return secrets;
+}
+
+void adopt_secrets(Manifest& manifest, const BackupHeader& header, const Secrets& secrets) {
+    std::set<std::string> names(manifest.secrets.begin(), manifest.secrets.end());
+    names.insert(header.secrets_left_out.begin(), header.secrets_left_out.end());
+    for (const auto& [name, content] : secrets) {
+        names.insert(name);
+    }
+    manifest.secrets.assign(names.begin(), names.end());
+}
+
+std::vector<std::string> tell_missing_secrets(Machine& machine, const Manifest& manifest) {
+    const SecretStore store(machine.paths.secrets(manifest.name));
+    std::vector<std::string> missing = missing_secrets(store, manifest);
+    if (!missing.empty()) {
+        machine.progress.warning("secrets are missing: " + join(missing, ", ") +
+                                 "; 'drunner secret " + manifest.name.text() + " set " +
+                                 missing.front() + " <FILE' sets one");
+    }
+    return missing;
 }
 
 FilledBeside fill_beside(Machine& machine, Transaction& transaction, BackupReader& reader,

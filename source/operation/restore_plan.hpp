@@ -9,6 +9,7 @@
 #include "operation/operations.hpp"
 #include "operation/transaction.hpp"
 #include "service/manifest.hpp"
+#include "service/secrets.hpp"
 
 namespace drunner {
 
@@ -38,6 +39,14 @@ struct FilledBeside {
 FilledBeside fill_beside(Machine& machine, Transaction& transaction, BackupReader& reader,
                          const ServiceName& name,
                          const std::map<std::string, std::string>& matched);
+
+// The secrets that a backup brings, or that stand beside a final backup. Throws
+// Error(archive_refused) for what no service can have.
+Secrets secrets_for(const BackupHeader& header, const std::string& consumed_file);
+// Notes in the manifest that the service has these, and those that the backup had to leave out.
+void adopt_secrets(Manifest& manifest, const BackupHeader& header, const Secrets& secrets);
+// Those that the restored service needs and does not have, which is told.
+std::vector<std::string> tell_missing_secrets(Machine& machine, const Manifest& manifest);
 
 // A service that does not exist yet, from a backup. The caller holds the lock of `name`.
 RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceName& name,

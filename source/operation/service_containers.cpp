@@ -1,6 +1,7 @@
 #include "operation/service_containers.hpp"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,10 @@ namespace {
 using nlohmann::json;
 
 constexpr std::chrono::seconds stop_grace{10};
+
+// The namespaces of another container that HostConfig can name, as "container:ID".
+constexpr std::array joinable{"NetworkMode", "PidMode", "IpcMode"};
+constexpr std::string_view joined = "container:";
 
 bool is_named_for(const std::string& container, const std::string& service) {
     return container == service || container.starts_with(service + "-");
@@ -54,9 +59,8 @@ json creation_body(const json& document, const std::map<std::string, std::string
     json body = document.at("Config");
     body["Image"] = document.at("Image");
     json host = document.at("HostConfig");
-    for (const char* mode : {"NetworkMode", "PidMode", "IpcMode"}) {
+    for (const char* mode : joinable) {
         const std::string value = host.value(mode, "");
-        constexpr std::string_view joined = "container:";
         if (!value.starts_with(joined)) {
             continue;
         }
@@ -87,6 +91,16 @@ json creation_body(const json& document, const std::map<std::string, std::string
         body["NetworkingConfig"] = {{"EndpointsConfig", std::move(endpoints)}};
     }
     return body;
+}
+
+// Whether the container shares a namespace of one of these. When that one is made again the engine
+// never starts this one again.
+bool joins_any(const json& document, const std::map<std::string, std::string>& ids) {
+    const json& host = document.at("HostConfig");
+    return std::any_of(joinable.begin(), joinable.end(), [&](const char* mode) {
+        const std::string value = host.value(mode, "");
+        return value.starts_with(joined) && ids.contains(value.substr(joined.size()));
+    });
 }
 
 void bring_to_state(Engine& engine, const std::string& id, const std::string& wanted) {
@@ -127,8 +141,11 @@ void bring_back(Machine& machine, const json& record, std::vector<std::string> f
         const std::string name = entry.at("name");
         attempt(failures, name, [&] {
             std::string now = id;
+            const json& document = entry.at("document");
+            if (joins_any(document, new_ids)) {
+                engine.remove_container(id);
+            }
             if (!engine.find_container(id)) {
-                const json& document = entry.at("document");
                 now = engine.create_container_from(name, creation_body(document, new_ids).dump());
                 new_ids[id] = now;
                 const json settings = document.value("NetworkSettings", json::object());

@@ -18,6 +18,7 @@
 #include "host/file.hpp"
 #include "host/network.hpp"
 #include "operation/data_snapshot.hpp"
+#include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/step_table.hpp"
 #include "service/generated_files.hpp"
@@ -425,6 +426,7 @@ constexpr std::array step_rows{
     StepRow{"exchange-volume-data", undo_exchange_volume_data},
     StepRow{"snapshot-volumes", undo_snapshot_volumes},
     StepRow{"make-path", undo_make_path},
+    StepRow{"exchange-secret", undo_exchange_secret},
 };
 
 constexpr std::array finish_rows{
@@ -476,7 +478,7 @@ Step write_release(Machine& machine, const Manifest& manifest, const Release& re
                 write_file(scripts + "/utils.sh", utils_sh());
                 write_file(scripts + "/variables.sh",
                            variables_sh({manifest, release, default_route_address(),
-                                         machine.paths.temp(name)}));
+                                         machine.paths.temp(name), machine.paths.secrets(name)}));
                 write_file(machine.paths.release(name, release.number) + "/imagename.sh",
                            imagename_sh(manifest, release));
             }};
@@ -575,7 +577,8 @@ Step write_variables(Machine& machine, const Manifest& manifest) {
             [&machine, &manifest, path] {
                 write_file(path,
                            variables_sh({manifest, manifest.release(), default_route_address(),
-                                         machine.paths.temp(manifest.name)}));
+                                         machine.paths.temp(manifest.name),
+                                         machine.paths.secrets(manifest.name)}));
             }};
 }
 

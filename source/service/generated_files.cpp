@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "service/secrets.hpp"
 #include "service/settings.hpp"
 #include "service/templates.hpp"
 
@@ -94,9 +95,12 @@ std::string variables_sh(const VariablesInput& input) {
     text += assignment("IMAGENAME", pinned_image(manifest.name, release.number));
     text += assignment("IMAGEREF", release.reference);
     text += assignment("IMAGEID", release.image_id);
+    text += assignment("IMAGEUSER", fmt::format("{}:{}", release.uid, release.gid));
     text += assignment("INSTALLTIME", release.installed_at);
     text += assignment("HOSTIP", input.host_address);
     text += assignment("SERVICETEMPDIR", input.temp_directory);
+    text += assignment("SECRETSDIR", input.secrets_directory);
+    text += assignment("REQUIREDSECRETS", required_secrets(manifest, release));
     if (!release.config.settings.empty()) {
         std::vector<std::string> required;
         for (const SettingDeclaration& declared : release.config.settings) {

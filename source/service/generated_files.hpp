@@ -16,6 +16,7 @@ struct VariablesInput {
     const Release& release;
     std::string host_address;
     std::string temp_directory;
+    std::string secrets_directory;
 };
 
 // variables.sh as section 4 of the contract says, settings last.

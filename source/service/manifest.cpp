@@ -129,10 +129,16 @@ Json config_to_json(const ServiceConfig& config) {
                                 {"text", setting.text},
                                 {"type", setting.type}});
     }
-    return Json{{"volumes", config.volumes},   {"extra_containers", config.extra_containers},
-                {"version", config.version},   {"hooks", config.hooks},
-                {"selftest", config.selftest}, {"settings", std::move(settings)},
-                {"after", config.after},       {"backup_exclude", config.backup_exclude}};
+    Json secrets = Json::array();
+    for (const SecretDeclaration& secret : config.secrets) {
+        secrets.push_back(
+            Json{{"name", secret.name}, {"required", secret.required}, {"text", secret.text}});
+    }
+    return Json{{"volumes", config.volumes},    {"extra_containers", config.extra_containers},
+                {"version", config.version},    {"hooks", config.hooks},
+                {"selftest", config.selftest},  {"settings", std::move(settings)},
+                {"after", config.after},        {"backup_exclude", config.backup_exclude},
+                {"secrets", std::move(secrets)}};
 }
 
 ServiceConfig config_from_json(const Json& json, const std::string& place) {
@@ -153,6 +159,13 @@ ServiceConfig config_from_json(const Json& json, const std::string& place) {
     });
     config.after = fields.texts("after");
     config.backup_exclude = fields.texts("backup_exclude");
+    config.secrets = fields.list("secrets", [](const Json& element, const std::string& where) {
+        Fields secret(element, where);
+        SecretDeclaration declaration{secret.text("name"), secret.flag("required"),
+                                      secret.text("text")};
+        secret.finish();
+        return declaration;
+    });
     fields.finish();
     return config;
 }

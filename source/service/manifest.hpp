@@ -89,7 +89,7 @@ struct Manifest {
     std::vector<std::string> pulled;          // image ids that drunner pulled for the reference
     std::vector<std::string> failed_digests;  // image ids whose update was rolled back
     std::map<std::string, std::string> settings;
-    std::vector<std::string> secrets;  // names only
+    std::vector<std::string> secrets;  // names only, sorted: set, and not removed since
     std::optional<Hold> hold = std::nullopt;
     std::optional<BackupRecord> last_backup = std::nullopt;
     std::optional<DrillRecord> last_drill = std::nullopt;

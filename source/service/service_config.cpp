@@ -12,6 +12,7 @@
 #include "core/image_reference.hpp"
 #include "core/text.hpp"
 #include "service/generated_files.hpp"
+#include "service/secrets.hpp"
 
 namespace drunner {
 namespace {
@@ -21,8 +22,9 @@ constexpr std::size_t longest_volume_name = 255;
 constexpr std::string_view file_name = "servicecfg.sh";
 
 // What drunner reads of the file; everything else in it is the service's own.
-constexpr std::array known_names{"VOLUMES",  "EXTRACONTAINERS", "VERSION", "HOOKS",
-                                 "SELFTEST", "SETTINGS",        "AFTER",   "BACKUP_EXCLUDE"};
+constexpr std::array known_names{"VOLUMES", "EXTRACONTAINERS", "VERSION",
+                                 "HOOKS",   "SELFTEST",        "SETTINGS",
+                                 "AFTER",   "BACKUP_EXCLUDE",  "SECRETS"};
 
 // Between these marks the evaluation prints, each ended by NUL, for every known name: the name, how
 // many words it has, the words. A plain variable counts as an array of one.
@@ -437,6 +439,23 @@ bool yes_or_no(std::string_view name, std::string word) {
     throw refused(std::string(name) + " is '" + printable(word) + "', where yes or no is meant");
 }
 
+bool is_required(std::string_view array, const std::string& name, const std::string& word) {
+    if (word != "required" && !word.empty()) {
+        throw refused(std::string(array) + " has '" + printable(word) +
+                      "' as the second field of '" + printable(name) +
+                      "', where 'required' or nothing is meant");
+    }
+    return !word.empty();
+}
+
+SecretDeclaration secret_of(const std::string& text) {
+    const std::vector<std::string> fields = split(text, '|');
+    if (fields.size() != 3) {
+        throw refused("SECRETS has '" + printable(text) + "', where NAME|required|text is meant");
+    }
+    return {fields[0], is_required("SECRETS", fields[0], fields[1]), fields[2]};
+}
+
 SettingDeclaration setting_of(const std::string& text) {
     const std::vector<std::string> fields = split(text, '|');
     if (fields.size() != 4 && fields.size() != 5) {
@@ -444,11 +463,8 @@ SettingDeclaration setting_of(const std::string& text) {
                       "', where NAME|required|default|text or NAME|required|default|text|type is "
                       "meant");
     }
-    if (fields[1] != "required" && !fields[1].empty()) {
-        throw refused("SETTINGS has '" + printable(fields[1]) + "' as the second field of '" +
-                      printable(fields[0]) + "', where 'required' or nothing is meant");
-    }
-    SettingDeclaration setting{fields[0], !fields[1].empty(), fields[2], fields[3]};
+    SettingDeclaration setting{fields[0], is_required("SETTINGS", fields[0], fields[1]), fields[2],
+                               fields[3]};
     if (fields.size() == 5) {
         setting.type = fields[4];
     }
@@ -471,6 +487,9 @@ ServiceConfig config_of(const Values& values) {
     }
     for (const std::string& text : words_of(values, "SETTINGS")) {
         config.settings.push_back(setting_of(text));
+    }
+    for (const std::string& text : words_of(values, "SECRETS")) {
+        config.secrets.push_back(secret_of(text));
     }
     check_service_config(config);
     return config;
@@ -541,13 +560,21 @@ void check_volumes(const std::vector<std::string>& volumes) {
 
 // Names that variables.sh or bash itself gives a meaning, so that no setting can have them.
 bool is_taken_name(std::string_view name) {
-    constexpr std::array taken{"VOLUMES",     "DOCKERVOLS",    "DOCKEROPTS", "EXTRACONTAINERS",
-                               "SERVICENAME", "IMAGENAME",     "IMAGEREF",   "IMAGEID",
-                               "INSTALLTIME", "HOSTIP",        "PASS",       "SERVICETEMPDIR",
-                               "PATH",        "IFS",           "ENV",        "HOME",
-                               "UID",         "EUID",          "PPID",       "SHELLOPTS",
-                               "BASHOPTS",    "BASH_VERSINFO", "BASH_ENV",   "CODE_S",
-                               "CODE_E",      "ECODE",         "_"};
+    constexpr std::array taken{"VOLUMES",     "DOCKERVOLS",
+                               "DOCKEROPTS",  "EXTRACONTAINERS",
+                               "SERVICENAME", "IMAGENAME",
+                               "IMAGEREF",    "IMAGEID",
+                               "INSTALLTIME", "HOSTIP",
+                               "PASS",        "SERVICETEMPDIR",
+                               "PATH",        "IFS",
+                               "ENV",         "HOME",
+                               "UID",         "EUID",
+                               "PPID",        "SHELLOPTS",
+                               "BASHOPTS",    "BASH_VERSINFO",
+                               "BASH_ENV",    "CODE_S",
+                               "CODE_E",      "ECODE",
+                               "IMAGEUSER",   "SECRETSDIR",
+                               "SECRETOPTS",  "_"};
     constexpr std::array taken_beginnings{"DRUNNER_", "DOCKER_", "LD_"};
     return std::find(taken.begin(), taken.end(), name) != taken.end() ||
            std::any_of(taken_beginnings.begin(), taken_beginnings.end(),
@@ -576,6 +603,24 @@ void check_settings(const std::vector<SettingDeclaration>& settings) {
         }
         check_text("SETTINGS", setting.default_value);
         check_text("SETTINGS", setting.text);
+    }
+}
+
+void check_declared_secrets(const std::vector<SecretDeclaration>& secrets) {
+    if (secrets.size() > most_secrets) {
+        throw refused("SECRETS has " + std::to_string(secrets.size()) + " names, at most " +
+                      std::to_string(most_secrets) + " are possible");
+    }
+    std::set<std::string> names;
+    for (const SecretDeclaration& secret : secrets) {
+        if (!is_secret_name(secret.name)) {
+            throw refused("SECRETS has '" + printable(secret.name) +
+                          "', which is no secret's name");
+        }
+        if (!names.insert(secret.name).second) {
+            throw refused("SECRETS has '" + secret.name + "' twice");
+        }
+        check_text("SECRETS", secret.text);
     }
 }
 
@@ -669,6 +714,7 @@ void check_service_config(const ServiceConfig& config) {
         check_text("HOOKS", hook);
     }
     check_settings(config.settings);
+    check_declared_secrets(config.secrets);
     for (const std::string& service : config.after) {
         if (!ServiceName::is_valid(service)) {
             throw refused("AFTER has '" + printable(service) + "', which is no service's name");

@@ -21,6 +21,15 @@ struct SettingDeclaration {
     bool operator==(const SettingDeclaration&) const = default;
 };
 
+// One declared secret: `NAME|required|text`, the second field `required` or empty.
+struct SecretDeclaration {
+    std::string name;
+    bool required = false;
+    std::string text;
+
+    bool operator==(const SecretDeclaration&) const = default;
+};
+
 // What servicecfg.sh declares. Order is the file's.
 struct ServiceConfig {
     std::vector<std::string> volumes;  // absolute container paths
@@ -31,6 +40,7 @@ struct ServiceConfig {
     std::vector<SettingDeclaration> settings;
     std::vector<std::string> after;           // AFTER: services that come first
     std::vector<std::string> backup_exclude;  // BACKUP_EXCLUDE: patterns below the volumes
+    std::vector<SecretDeclaration> secrets;
 
     bool operator==(const ServiceConfig&) const = default;
 };

@@ -98,7 +98,7 @@ void add_tree(const fs::path& root, const std::string& shown, const std::string&
             continue;
         }
         // Two runs' backups differ in the times of their files.
-        if (entry.path().parent_path().filename() == "undelete") {
+        if (entry.path().parent_path().filename() == "undelete" && entry.is_regular_file()) {
             lines.push_back(shown + entry.path().lexically_relative(root).string() +
                             backup_line(entry.path()));
             continue;

@@ -11,6 +11,7 @@
 #include "host/file.hpp"
 #include "operation/doctor.hpp"
 #include "operation/operations.hpp"
+#include "operation/secrets.hpp"
 #include "operation/session.hpp"
 #include "operation/settings.hpp"
 
@@ -153,6 +154,34 @@ void reconfigured(World& world) {
     configure(machine, app, {{{"PORT", "8080"}}, {}});
 }
 
+// A container has mounted the secret, and the image does not declare it.
+void with_secret(World& world) {
+    installed(world);
+    Machine machine = world.machine();
+    set_secret(machine, app, "key", Secret("the old content"));
+    write_file(machine.paths.secret(app, "key") + "/666-999-0400", "the old content", 0400);
+}
+
+BackupKey backup_key() {
+    BackupKey key;
+    key.password = Secret("pass");
+    key.work_factor = 1;
+    return key;
+}
+
+void backed_up_with_secret(World& world) {
+    with_secret(world);
+    Machine machine = world.machine();
+    backup(machine, app, {world.backup_file(), -1, backup_key(), 1});
+    set_secret(machine, app, "key", Secret("a newer content"));
+}
+
+void obliterated_with_secret(World& world) {
+    with_secret(world);
+    Machine machine = world.machine();
+    obliterate(machine, app);
+}
+
 void scripts_lost(World& world) {
     installed(world);
     remove_tree(Paths(world.prefix()).scripts(app));
@@ -167,6 +196,27 @@ void run_update(World&, Machine& machine) {
 }
 void run_configure(World&, Machine& machine) {
     configure(machine, app, {{{"PORT", "8080"}}, {}});
+}
+void run_secret_set(World&, Machine& machine) {
+    set_secret(machine, app, "key", Secret("the new content"));
+}
+void run_secret_rm(World&, Machine& machine) {
+    remove_secret(machine, app, "key");
+}
+void run_restore_encrypted(World& world, Machine& machine, bool replace) {
+    const FileDescriptor file(open(world.backup_file().c_str(), O_RDONLY | O_CLOEXEC));
+    RestoreRequest request;
+    request.input = file.get();
+    request.key.password = Secret("pass");
+    request.name = replace ? app : copy;
+    request.replace = replace;
+    restore(machine, request);
+}
+void run_restore_secrets(World& world, Machine& machine) {
+    run_restore_encrypted(world, machine, false);
+}
+void run_replace_secrets(World& world, Machine& machine) {
+    run_restore_encrypted(world, machine, true);
 }
 void run_rollback(World&, Machine& machine) {
     rollback(machine, app, {false});
@@ -250,6 +300,14 @@ const std::vector<Operation> operations{
     {"rollback with data", updated_and_used, run_rollback_with_data},
     {"configure", installed, run_configure},
     {"update of settings", reconfigured, run_update},
+    {"secret set", installed, run_secret_set},
+    {"secret set anew", with_secret, run_secret_set},
+    {"secret rm", with_secret, run_secret_rm},
+    {"restore of secrets", backed_up_with_secret, run_restore_secrets},
+    {"restore --replace of secrets", backed_up_with_secret, run_replace_secrets},
+    {"uninstall with secrets", with_secret, run_uninstall},
+    {"obliterate with secrets", with_secret, run_obliterate},
+    {"undelete with secrets", obliterated_with_secret, run_undelete},
 };
 
 // As a new process.

@@ -28,6 +28,8 @@ is_error() { # KIND
     document 0 backup dtest b
     document 0 checkimage dtest
     document 3 recover dtest
+    document 0 secret dtest ls
+    document 3 secret dtest rm nosuch
     document 0 uninstall dtest
     document 3 uninstall dtest
     document 0 install dtest

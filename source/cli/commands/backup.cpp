@@ -63,6 +63,12 @@ std::string changed_words(const BackupResult& result) {
                : std::to_string(result.vanished.size()) + " files changed while they were read\n";
 }
 
+std::string left_out_words(const BackupReport& report) {
+    return report.secrets_left_out.empty()
+               ? std::string()
+               : "left out: secrets " + join(report.secrets_left_out, ", ") + "\n";
+}
+
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
     const ServiceName name(arguments.words[0]);
@@ -92,7 +98,7 @@ Answer run(const Invocation& invocation) {
                 human_size(report.result.original_bytes) + ", written as " +
                 human_size(report.result.written_bytes) +
                 (request.key.empty() ? ", not encrypted\n" : ", encrypted\n") +
-                changed_words(report.result),
+                changed_words(report.result) + left_out_words(report),
             nlohmann::json{{"command", "backup"},
                            {"service", name.text()},
                            {"changed", true},

@@ -40,7 +40,8 @@ Answer run(const Invocation& invocation) {
                            {"reference", report.manifest.release().reference},
                            {"image_id", report.manifest.release().image_id},
                            {"files", report.result.files},
-                           {"original_bytes", report.result.original_bytes}}
+                           {"original_bytes", report.result.original_bytes},
+                           {"missing_secrets", report.missing_secrets}}
                 .dump()};
 }
 

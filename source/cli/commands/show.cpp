@@ -25,6 +25,14 @@ Answer run(const Invocation& invocation) {
         text += fmt::format("volume    {} ({})\n", printable(volume.path), printable(volume.name));
         volumes.push_back({{"path", volume.path}, {"name", volume.name}});
     }
+    std::vector<std::string> secrets;
+    for (const auto& [name, content] : header.secrets) {
+        secrets.push_back(name);
+        text += fmt::format("secret    {}\n", printable(name));
+    }
+    for (const std::string& name : header.secrets_left_out) {
+        text += fmt::format("left out  secret {}\n", printable(name));
+    }
     nlohmann::json members = nlohmann::json::array();
     const RestoreResult result = reader->verify(
         [&](const BackupReader::Member& member) {
@@ -47,6 +55,8 @@ Answer run(const Invocation& invocation) {
                            {"image_embedded", header.image_embedded},
                            {"created_at", header.created_at},
                            {"volumes", volumes},
+                           {"secrets", secrets},
+                           {"secrets_left_out", header.secrets_left_out},
                            {"files", result.files},
                            {"original_bytes", result.original_bytes},
                            {"members", members}}

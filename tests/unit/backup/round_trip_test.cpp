@@ -113,6 +113,25 @@ TEST_CASE("a backup's header comes back, and says what it is made of") {
     CHECK(header.volumes[0].options == job.header.volumes[0].options);
 }
 
+TEST_CASE("secrets are written with a key only, and come back byte for byte") {
+    const ScratchDirectory scratch;
+    BackupJob job = job_of(scratch.make("source"));
+    const std::string bytes("\0any\xff\n", 6);
+    job.header.secrets = {{"key", Secret(bytes)}, {"long", Secret(std::string(100'000, 'x'))}};
+    CHECK(error_of([&] { backup_bytes(job); }) ==
+          "usage: secrets are not written into a backup without a key");
+    job.key.password = Secret("pass");
+    job.key.work_factor = 1;
+    const FileDescriptor fd = reading(backup_bytes(job));
+    OpenKey key;
+    key.password = Secret("pass");
+    const auto reader = open_backup(fd.get(), key);
+    const auto& secrets = reader->header().secrets;
+    REQUIRE(secrets.size() == 2);
+    CHECK(secrets.at("key").reveal() == bytes);
+    CHECK(secrets.at("long").reveal() == std::string(100'000, 'x'));
+}
+
 TEST_CASE("scripts, the hook's directory and several volumes go where they are told") {
     const ScratchDirectory scratch;
     BackupJob job = job_of(scratch.make("one"));

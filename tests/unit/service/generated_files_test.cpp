@@ -27,6 +27,10 @@ Manifest a_manifest() {
     release.installed_at = "2026-11-22T18:30:00+00:00";
     release.config.volumes = {"/var/lib/samba", "/data"};
     release.config.extra_containers = {"redis:7"};
+    release.config.secrets = {{"token", true, ""}, {"hint", false, ""}};
+    release.uid = 22022;
+    release.gid = 33;
+    manifest.secrets = {"key"};
     manifest.releases.push_back(release);
     manifest.volumes = {{"/data", "drunner-blog-data", false},
                         {"/var/lib/samba", "drunner-blog-varlibsamba", true}};
@@ -34,8 +38,8 @@ Manifest a_manifest() {
 }
 
 std::string written(const Scratch& scratch, const Manifest& manifest) {
-    write_file(scratch.file("variables.sh"),
-               variables_sh({manifest, manifest.release(), "10.0.0.7", "/tmp/with space"}));
+    write_file(scratch.file("variables.sh"), variables_sh({manifest, manifest.release(), "10.0.0.7",
+                                                           "/tmp/with space", "/secrets"}));
     return scratch.file("variables.sh");
 }
 
@@ -57,6 +61,9 @@ TEST_CASE("bash reads every variable of the contract") {
     CHECK(bash_words(file, "INSTALLTIME") == Words{"2026-11-22T18:30:00+00:00"});
     CHECK(bash_words(file, "HOSTIP") == Words{"10.0.0.7"});
     CHECK(bash_words(file, "SERVICETEMPDIR") == Words{"/tmp/with space"});
+    CHECK(bash_words(file, "IMAGEUSER") == Words{"22022:33"});
+    CHECK(bash_words(file, "SECRETSDIR") == Words{"/secrets"});
+    CHECK(bash_words(file, "REQUIREDSECRETS") == Words{"key", "token"});
 }
 
 TEST_CASE("a service without volumes has empty arrays that nounset accepts") {

@@ -1,0 +1,2 @@
+VOLUMES=("/data")
+EXTRACONTAINERS=("helloworld")
