@@ -94,7 +94,7 @@ std::string digest_of(const std::string& directory) {
 
 RootImage import_root(Engine& engine, const std::string& directory) {
     if (file_type(directory) != FileType::directory) {
-        throw Error(ErrorKind::usage, "RootFS '" + printable(directory) + "' is no directory");
+        throw Error(ErrorKind::usage, "the root '" + printable(directory) + "' is no directory");
     }
     const std::string digest = digest_of(directory);
     RootImage root{std::string(root_repository) + ":" + digest, false};
@@ -108,7 +108,7 @@ RootImage import_root(Engine& engine, const std::string& directory) {
     if (tar.digest() != digest) {
         engine.remove_image(root.reference);
         throw Error(ErrorKind::in_use,
-                    "RootFS '" + printable(directory) + "' changes while it is read");
+                    "the root '" + printable(directory) + "' changes while it is read");
     }
     return root;
 }

@@ -86,7 +86,8 @@ void check_processors(Engine& engine, double wanted) {
 
 // The Name first: it is the engine's own key. What looks like an id may be somebody else's.
 Container TenantContainers::find(std::string_view container) {
-    if (is_tenant_object_name(container)) {
+    const bool is_id = container.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    if (is_id || is_tenant_object_name(container)) {
         for (const std::string& name : {tenant_.engine_name(container), std::string(container)}) {
             auto found = host_.engine.find_container(name);
             if (found && label_of(found->labels, container_label::tenant) == tenant_.text()) {

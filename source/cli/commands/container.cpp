@@ -67,8 +67,9 @@ struct Words {
 };
 
 Answer run_container(const Invocation& invocation, const Words& words) {
+    const Tenant tenant(words.tenant);
     const ContainerRequest request = parse_container_request(read_specification(words.object));
-    TenantContainers containers(container_host(invocation.machine()), Tenant(words.tenant));
+    TenantContainers containers(container_host(invocation.machine()), tenant);
     const std::string id = containers.run(request);
     return {ExitCode::done, id + "\n", json{{"command", "container run"}, {"Id", id}}.dump()};
 }
