@@ -172,16 +172,14 @@ void Watch::follow() {
     const std::int64_t now = nanoseconds(clock_.now().time_since_epoch());
     const std::int64_t since = std::max(last_event_ - nanoseconds(std::chrono::seconds(1)),
                                         now - nanoseconds(crash_window));
-    if (last_event_ == 0) {
-        // What this process did not see, another one may have acted on: a restart of drunner watch
-        // is no new budget.
-        engine_.follow_events(since, look_back, [this](const ContainerEvent& event) {
-            last_event_ = std::max(last_event_, event.time);
-            if (event.action == "die" && is_watched(event.labels)) {
-                ends_[event.container].insert(event.time);
-            }
-        });
-    }
+    // First every end is counted, then what stands ended is judged: an end that nobody listened to,
+    // or that another drunner watch acted on, is no new budget.
+    engine_.follow_events(since, look_back, [this](const ContainerEvent& event) {
+        last_event_ = std::max(last_event_, event.time);
+        if (event.action == "die" && is_watched(event.labels)) {
+            ends_[event.container].insert(event.time);
+        }
+    });
     forget_old();
     consider_all();
     engine_.follow_events(since, turn, [this](const ContainerEvent& event) { take(event); });

@@ -30,7 +30,7 @@ std::string refusal(const std::string& text) {
     return "accepted";
 }
 
-std::string refusal(const json& changes) {
+std::string refusal_of(const json& changes) {
     json document = least;
     document.update(changes);
     return refusal(document.dump());
@@ -80,15 +80,15 @@ TEST_CASE("a request comes back as it was given") {
 }
 
 TEST_CASE("everything that is wrong is told at once") {
-    const std::string told = refusal(json{{"Name", "a b"},
-                                          {"nework", 1},
-                                          {"Env", {"SECRET", "A=1", "A=2"}},
-                                          {"CPU", "x"},
-                                          {"Memory", 1},
-                                          {"ShutdownTimeout", -1},
-                                          {"Elevated", 1},
-                                          {"Entrypoint", "'"},
-                                          {"Mounts", {1, {{"Type", "volume"}}}}});
+    const std::string told = refusal_of(json{{"Name", "a b"},
+                                             {"nework", 1},
+                                             {"Env", {"SECRET", "A=1", "A=2"}},
+                                             {"CPU", "x"},
+                                             {"Memory", 1},
+                                             {"ShutdownTimeout", -1},
+                                             {"Elevated", 1},
+                                             {"Entrypoint", "'"},
+                                             {"Mounts", {1, {{"Type", "volume"}}}}});
     for (const char* part : {"Name 'a b'", "there is no field 'nework', did you mean 'Network'?",
                              "not KEY=VALUE", "'A' twice", "CPU is not a number", "Memory is",
                              "ShutdownTimeout is", "Elevated is not true or false", "not closed",
@@ -104,20 +104,21 @@ TEST_CASE("single mistakes") {
     CHECK(has(refusal("{} {}"), "not one JSON object"));
     CHECK(has(refusal("{}"), "Network.Namespace is missing"));
     CHECK(has(refusal("{}"), "RootFS is missing"));
-    CHECK(has(refusal(json{{"Network", {{"Namespace", ""}}}}), "Network.Namespace is missing"));
-    CHECK(has(refusal(json{{"Network", {{"Namespace", "a/b"}}}}), "'a/b'"));
-    CHECK(has(refusal(json{{"Network", {{"Namespace", "a"}, {"X", 1}}}}), "Network: there is no"));
-    CHECK(has(refusal(json{{"RootFS", "UPPER"}}), "RootFS: "));
-    CHECK(has(refusal(json{{"RootFS", "/"}}), "RootFS '/'"));
-    CHECK(has(refusal(json{{"RootFS", "/a/../b"}}), "RootFS '/a/../b'"));
-    const auto mount = [](const json& one) { return refusal(json{{"Mounts", {one}}}); };
+    CHECK(has(refusal_of(json{{"Network", {{"Namespace", ""}}}}), "Network.Namespace is missing"));
+    CHECK(has(refusal_of(json{{"Network", {{"Namespace", "a/b"}}}}), "'a/b'"));
+    CHECK(
+        has(refusal_of(json{{"Network", {{"Namespace", "a"}, {"X", 1}}}}), "Network: there is no"));
+    CHECK(has(refusal_of(json{{"RootFS", "UPPER"}}), "RootFS: "));
+    CHECK(has(refusal_of(json{{"RootFS", "/"}}), "RootFS '/'"));
+    CHECK(has(refusal_of(json{{"RootFS", "/a/../b"}}), "RootFS '/a/../b'"));
+    const auto mount = [](const json& one) { return refusal_of(json{{"Mounts", {one}}}); };
     CHECK(has(mount({{"Source", "a"}, {"Target", "/b"}}), "Source 'a'"));
     CHECK(has(mount({{"Source", "/a"}, {"Target", "/"}}), "Target '/'"));
     CHECK(has(mount({{"Source", "/a"}, {"Target", "/b"}, {"Options", {"size=1"}}}), "'size=1'"));
     CHECK(has(mount({{"Target", "/b"}, {"Type", "tmpfs"}, {"Options", {"size=0"}}}), "'size=0'"));
     CHECK(has(mount({{"Target", "/b"}, {"Type", "tmpfs"}, {"Options", {"mode=9"}}}), "'mode=9'"));
     const json same{{"Source", "/a"}, {"Target", "/b"}};
-    CHECK(has(refusal(json{{"Mounts", {same, same}}}), "same Target"));
+    CHECK(has(refusal_of(json{{"Mounts", {same, same}}}), "same Target"));
 }
 
 TEST_CASE("what a request means to the engine") {
