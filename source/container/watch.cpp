@@ -12,6 +12,9 @@ namespace drunner {
 namespace {
 
 constexpr const char* engine_policy = "on-failure";
+// With "on-failure" an engine that is restarted starts what was stopped by hand too, where that
+// ended with an error, as it does by KILL. With this one it leaves it alone.
+constexpr const char* policy_of_stopped = "unless-stopped";
 
 bool is_watched(const Labels& labels) {
     const auto asked = labels.find(container_label::watch);
@@ -56,6 +59,8 @@ std::string WatchAction::text() const {
             return name + " failed: " + reason;
         case Kind::cannot_start:
             return "cannot start " + name + ": " + reason;
+        case Kind::left:
+            return "leaving " + name + " alone: it was stopped by hand";
         case Kind::adopted:
             break;
     }
@@ -103,12 +108,29 @@ void Watch::consider(const std::string& id) {
         return;
     }
     const ContainerState state = container_state(*container);
-    if (state.status == "running" && is_unwanted_policy(state)) {
+    const bool is_tenants = container->labels.contains(container_label::tenant);
+    if (state.status == "running" &&
+        (is_unwanted_policy(state) || (is_tenants && state.policy == policy_of_stopped))) {
         engine_.set_restart_policy(id, engine_policy, engine_restarts);
         report_({WatchAction::Kind::adopted, container->name, ""});
         return;
     }
-    if (!has_ended(state) || is_unwanted_policy(state) || is_stopped_by_hand(root_, id)) {
+    if (!has_ended(state) || is_unwanted_policy(state)) {
+        return;
+    }
+    if (is_stopped_by_hand(root_, id)) {
+        if (is_tenants && state.policy == engine_policy) {
+            engine_.set_restart_policy(id, policy_of_stopped, 0);
+            report_({WatchAction::Kind::left, container->name, ""});
+        }
+        return;
+    }
+    // Where the engine's word of this end is still to come, so may be that of ends before it: an
+    // event is judged when it is the last.
+    const std::int64_t now = nanoseconds(clock_.now().time_since_epoch());
+    const std::set<std::int64_t>& heard = ends_[id];
+    const std::int64_t last = heard.empty() ? 0 : *heard.rbegin();
+    if (last < state.finished && state.finished > now - nanoseconds(crash_window)) {
         return;
     }
     const unsigned seen = crashes(id);

@@ -26,6 +26,7 @@ struct WatchAction {
         started,
         failed,        // crashed too often: its policy is "no" from now on
         cannot_start,  // `reason` says why
+        left,          // stopped by hand: its policy is "unless-stopped" until it runs again
         adopted,       // runs with policy "no": the engine restarts its crashes from now on
     };
     Kind kind = Kind::started;

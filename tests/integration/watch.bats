@@ -129,12 +129,12 @@ delete_all() { # TENANT
     # The first ends well when it is stopped with the engine, so that the engine leaves it alone.
     start_container a wanted "sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
     local wanted=$ID by_hand failed
-    start_container a by-hand "sleep 1000" '{"ShutdownTimeout": 0}'
+    start_container a by-hand "sh -c 'trap \"exit 0\" TERM; while :; do sleep 0.1; done'"
     by_hand=$ID
     start_container b failed "sh -c 'exit 9'"
     failed=$ID
     until_true has_failed b failed
-    "$DOCKER" stop --time 0 "$by_hand" >/dev/null
+    "$DOCKER" stop "$by_hand" >/dev/null
     own_engine_down TERM
     own_engine_up
     equals exited "$(inspected "$wanted" '{{.State.Status}}')"
@@ -173,12 +173,14 @@ delete_all() { # TENANT
     start_container a by-hand "sleep 1000" '{"ShutdownTimeout": 0}'
     by_hand=$ID
     "$DOCKER" stop --time 0 "$by_hand" >/dev/null
+    until_true grep -q "leaving 'drunner.a.by-hand' alone" watch.log
     started=$(inspected "$wanted" '{{.State.StartedAt}}')
     own_engine_down TERM
     own_engine_up
     until_true started_again "$wanted" "$started"
     state_is "$by_hand" exited
     kill -0 "$WATCH_PID"
+    equals false "$(drunner container inspect a by-hand | jq .State.Failed)"
     started=$(inspected "$wanted" '{{.State.StartedAt}}')
     # Not by hand, as the engine sees it: the program is ended from inside.
     "$DOCKER" exec "$wanted" kill -TERM 1

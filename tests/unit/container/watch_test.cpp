@@ -121,6 +121,31 @@ TEST_CASE("ends that are far apart are answered for ever") {
     }
 }
 
+TEST_CASE("an end is judged when all before it were heard") {
+    World world;
+    const std::string id = world.tenants("web");
+    world.end(id, 9, 3);
+    // The engine ended it four times; it has told of the first only.
+    world.engine.change_container(id, [](FakeContainer& one) {
+        one.started_at = "2027-01-15T08:00:00Z";
+        one.finished_at = "2027-01-15T08:00:01Z";
+    });
+    CHECK(parse_engine_time("2027-01-15T08:00:00Z") ==
+          std::chrono::nanoseconds(world.clock.time.time_since_epoch()).count());
+    world.watch.follow();
+    CHECK(world.state(id) == "exited");
+    CHECK(world.policy(id) == "on-failure");
+    const Labels labels = world.engine.find_container(id)->labels;
+    for (int i = 1; i <= 3; ++i) {
+        world.clock.time += std::chrono::seconds(1);
+        world.engine.events.push_back(
+            {"die", id, labels,
+             std::chrono::nanoseconds(world.clock.time.time_since_epoch()).count()});
+    }
+    world.watch.follow();
+    CHECK(world.policy(id) == "no");
+}
+
 TEST_CASE("another watch has no other budget") {
     World world;
     const std::string id = world.tenants("web");
@@ -166,8 +191,14 @@ TEST_CASE("what was stopped by hand, and what nobody watches, is left alone") {
     world.end(other);
     CHECK(ensure_containers(world.engine).empty());
     world.watch.follow();
-    CHECK(world.said.empty());
+    world.watch.follow();
+    CHECK(world.said ==
+          std::vector<std::string>{"leaving 'stopped' alone: it was stopped by hand"});
     CHECK(world.state(stopped) == "exited");
+    CHECK(world.policy(stopped) == "unless-stopped");
+    world.engine.start_container(stopped);
+    world.watch.follow();
+    CHECK(world.policy(stopped) == "on-failure");
 }
 
 TEST_CASE("a service's container that asks for it is watched") {
