@@ -1,5 +1,7 @@
 #include "container/tenant_containers.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -77,8 +79,8 @@ void check_processors(Engine& engine, double wanted) {
     }
     const unsigned present = engine.info().processors;
     if (present > 0 && wanted > present) {
-        throw Error(ErrorKind::usage, "CPU " + json(wanted).dump() + " is more than the " +
-                                          std::to_string(present) + " processors of this host");
+        throw Error(ErrorKind::usage,
+                    fmt::format("this host has {} processors, CPU asks for {}", present, wanted));
     }
 }
 
