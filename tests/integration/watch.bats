@@ -145,13 +145,6 @@ delete_all() { # TENANT
     state_is "$failed" exited
     expect 3 drunner ensure
     equals "" "$output"
-    # A host that lost its power.
-    own_engine_down KILL
-    own_engine_up
-    run drunner ensure
-    [[ $status == 0 || $status == 3 ]]
-    until_true state_is "$wanted" running
-    state_is "$by_hand" exited
     delete_all a
     delete_all b
     # The units name the engine's, and what they call is there.
