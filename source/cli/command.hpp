@@ -68,6 +68,9 @@ struct Command {
     std::size_t most_words;
     bool service_tail;  // everything after the service's name belongs to the service
     Answer (*run)(const Invocation& invocation);
+    // Where the first word is this one, everything after so many words is handed on untouched.
+    std::string_view tail_verb = {};
+    std::size_t tail_words = 0;
 };
 
 }  // namespace drunner

@@ -37,6 +37,24 @@ std::size_t first_word(const std::vector<std::string>& words, std::size_t from,
     return words.size();
 }
 
+// Where the tail begins of a command whose name stood before `from`: behind the service's name, or
+// behind the last word that the verb takes for itself. The end where there is none.
+std::size_t tail_of(const Command& command, const std::vector<std::string>& words, std::size_t from,
+                    const std::vector<OptionRow>& rows) {
+    std::size_t position = first_word(words, from, rows);
+    std::size_t own_words = command.service_tail ? 1 : 0;
+    if (position < words.size() && words[position] == command.tail_verb) {
+        own_words = command.tail_words;
+    }
+    if (own_words == 0) {
+        return words.size();
+    }
+    for (std::size_t i = 1; i < own_words; ++i) {
+        position = first_word(words, position + 1, rows);
+    }
+    return std::min(position + 1, words.size());
+}
+
 std::vector<OptionRow> options_of(const Command* command) {
     const auto globals = global_options();
     std::vector<OptionRow> rows(globals.begin(), globals.end());
@@ -150,13 +168,11 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
         return line;
     }
     const std::vector<OptionRow> rows = options_of(line.command);
-    if (line.command != nullptr && line.command->service_tail) {
-        const std::size_t service = first_word(own, verb, rows);
-        if (service < own.size()) {
-            const auto tail = own.begin() + static_cast<std::ptrdiff_t>(service) + 1;
-            line.arguments.tail.assign(tail, own.end());
-            own.erase(tail, own.end());
-        }
+    if (line.command != nullptr) {
+        const auto tail =
+            own.begin() + static_cast<std::ptrdiff_t>(tail_of(*line.command, own, verb, rows));
+        line.arguments.tail.assign(tail, own.end());
+        own.erase(tail, own.end());
     }
     parse_options(own, line.command, rows, line.arguments);
     if (line.command == nullptr || line.arguments.has("help")) {
@@ -181,8 +197,8 @@ bool wants_json(const std::vector<std::string>& words) {
     std::size_t end = words.size();
     if (verb < words.size()) {
         const Command* command = find_command(words[verb]);
-        if (command != nullptr && command->service_tail) {
-            end = first_word(words, verb + 1, options_of(command));
+        if (command != nullptr) {
+            end = tail_of(*command, words, verb + 1, options_of(command));
         }
     }
     return std::find(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(end), "--json") !=

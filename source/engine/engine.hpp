@@ -2,10 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/bytes.hpp"
@@ -20,6 +22,8 @@ using Labels = std::map<std::string, std::string>;
 struct EngineInfo {
     bool user_namespaces = false;
     std::vector<std::string> insecure_registries;  // host[:port] and CIDR, as the engine lists them
+    unsigned processors = 0;
+    std::string root_directory;  // where the engine keeps its own files
 };
 
 struct Image {
@@ -115,6 +119,24 @@ struct Network {
     Labels labels;
 };
 
+// What happened to a container.
+struct ContainerEvent {
+    std::string action;  // start, die, ...
+    std::string container;
+    Labels labels;
+    std::int64_t time = 0;  // nanoseconds since the epoch
+};
+
+// A program to run in a running container.
+struct ExecRequest {
+    std::vector<std::string> command;
+    bool terminal = false;
+    // Read while the program runs and handed to it; -1: it has no stdin.
+    int input = -1;
+    // Asked again and again where there is a terminal: its columns and rows.
+    std::function<std::pair<unsigned, unsigned>()> size = {};
+};
+
 // Which objects a list names: those that carry all these labels ("key" or "key=value"), have that
 // exact name where it is set, and mount that volume where it is set (containers only).
 struct ObjectFilter {
@@ -166,6 +188,10 @@ class Engine {
     // Takes in what save_image gave, here or elsewhere, with the tags that are in it.
     virtual void load_image(const ByteSource& tar, Progress& progress) = 0;
 
+    // Makes an image, without a configuration, of the tar of a root directory; answers its id.
+    virtual std::string import_image(const ByteSource& tar, std::string_view repository,
+                                     std::string_view tag) = 0;
+
     // Answers the new container's id. A taken name is Error(engine_conflict), an unknown image
     // Error(engine_not_found).
     virtual std::string create_container(const ContainerSpec& spec) = 0;
@@ -179,6 +205,10 @@ class Engine {
     virtual void stop_container(std::string_view container, std::chrono::seconds grace) = 0;
     virtual void pause_container(std::string_view container) = 0;
     virtual void unpause_container(std::string_view container) = 0;
+    // What the engine does when the container ends by itself: "no", "on-failure" with that many
+    // further runs, "always", "unless-stopped".
+    virtual void set_restart_policy(std::string_view container, std::string_view policy,
+                                    unsigned retries) = 0;
     // Waits for the end; answers the exit code. Throws Error(timed_out) at the limit.
     virtual int wait_container(std::string_view container, std::chrono::seconds limit) = 0;
     // Removes it with its anonymous volumes, killing it where it runs; false where it was absent.
@@ -186,6 +216,18 @@ class Engine {
     // What it wrote so far, stdout and stderr kept apart; `last_lines` 0 means everything.
     virtual void read_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
                            const ByteSink& err) = 0;
+
+    // The same, and goes on until the container ends or cancellation is pending.
+    virtual void follow_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
+                             const ByteSink& err) = 0;
+    // Runs a program in the running container until it ends; answers its exit code. With a
+    // terminal everything that it writes goes to `out`.
+    virtual int exec(std::string_view container, const ExecRequest& request, const ByteSink& out,
+                     const ByteSink& err) = 0;
+    // Hands out the starts and ends of containers from `since` (nanoseconds since the epoch; the
+    // engine remembers the last few hundred) on, and returns when `limit` is over.
+    virtual void follow_events(std::int64_t since, std::chrono::seconds limit,
+                               const std::function<void(const ContainerEvent&)>& sink) = 0;
 
     // Streams PATH of the container as a tar. A path that does not exist is
     // Error(engine_not_found).
@@ -203,6 +245,8 @@ class Engine {
     // False where it was absent; Error(engine_conflict) while a container mentions it.
     virtual bool remove_volume(std::string_view name) = 0;
 
+    // Creates a bridge network; a taken name is Error(engine_conflict).
+    virtual std::string create_network(std::string_view name, const Labels& labels) = 0;
     virtual std::vector<Network> list_networks(const ObjectFilter& filter) = 0;
     virtual bool remove_network(std::string_view network) = 0;
 };

@@ -113,6 +113,36 @@ void PullMessages::show(const std::string& id, const std::string& status, const 
     activity_.at(sum.done, sum.total);
 }
 
+void Lines::write(Bytes bytes, const std::function<void(std::string_view line)>& sink) {
+    pending_ += as_text(bytes);
+    std::size_t start = 0;
+    for (std::size_t end = pending_.find('\n'); end != std::string::npos;
+         end = pending_.find('\n', start)) {
+        sink(std::string_view(pending_).substr(start, end - start));
+        start = end + 1;
+    }
+    pending_.erase(0, start);
+    if (pending_.size() > longest_message) {
+        throw Error(ErrorKind::engine_refused, "the engine's answer is not a stream of lines");
+    }
+}
+
+std::optional<ContainerEvent> container_event(std::string_view line) {
+    const json document = json::parse(line, nullptr, false);
+    if (text_of(document, "Type") != "container") {
+        return std::nullopt;
+    }
+    const json& actor = member(document, "Actor");
+    ContainerEvent event{
+        text_of(document, "Action"), text_of(actor, "ID"), {}, number_of(document, "timeNano")};
+    if (const json& attributes = member(actor, "Attributes"); attributes.is_object()) {
+        for (const auto& [name, text] : attributes.items()) {
+            event.labels[name] = text.is_string() ? text.get<std::string>() : "";
+        }
+    }
+    return event;
+}
+
 void TarEnd::write(Bytes bytes) {
     const auto last =
         std::find_if(bytes.rbegin(), bytes.rend(), [](std::byte b) { return b != std::byte{0}; });

@@ -3,13 +3,16 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "core/bytes.hpp"
 #include "core/image_reference.hpp"
 #include "core/progress.hpp"
+#include "engine/engine.hpp"
 
 namespace drunner {
 
@@ -61,6 +64,19 @@ class PullMessages {
     std::string pending_;
     bool complete_ = false;
 };
+
+// Parts a stream into lines, the line ends taken off.
+class Lines {
+  public:
+    // Throws Error(engine_refused) for a line that is longer than a megabyte.
+    void write(Bytes bytes, const std::function<void(std::string_view line)>& sink);
+
+  private:
+    std::string pending_;
+};
+
+// The event that a line of GET /events tells; empty for what is no container's.
+std::optional<ContainerEvent> container_event(std::string_view line);
 
 // Sees whether a tar ended as one does: with two blocks of zeros. Where reading fails in the
 // middle, the engine only stops writing, or writes its error behind what it sent.

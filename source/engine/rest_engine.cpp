@@ -1,5 +1,7 @@
 #include "engine/rest_engine.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <compare>
@@ -13,6 +15,7 @@
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "engine/attached_stream.hpp"
 #include "engine/engine_streams.hpp"
 #include "engine/http.hpp"
 #include "engine/json_fields.hpp"
@@ -319,6 +322,8 @@ class RestEngine final : public Engine {
 
     void save_image(std::string_view id, const ByteSink& tar) override;
     void load_image(const ByteSource& tar, Progress& progress) override;
+    std::string import_image(const ByteSource& tar, std::string_view repository,
+                             std::string_view tag) override;
 
     std::string create_container(const ContainerSpec& spec) override;
     std::string create_container_from(std::string_view name, std::string_view body) override;
@@ -328,10 +333,18 @@ class RestEngine final : public Engine {
     void stop_container(std::string_view container, std::chrono::seconds grace) override;
     void pause_container(std::string_view container) override;
     void unpause_container(std::string_view container) override;
+    void set_restart_policy(std::string_view container, std::string_view policy,
+                            unsigned retries) override;
     int wait_container(std::string_view container, std::chrono::seconds limit) override;
     bool remove_container(std::string_view container) override;
     void read_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
                    const ByteSink& err) override;
+    void follow_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
+                     const ByteSink& err) override;
+    int exec(std::string_view container, const ExecRequest& request, const ByteSink& out,
+             const ByteSink& err) override;
+    void follow_events(std::int64_t since, std::chrono::seconds limit,
+                       const std::function<void(const ContainerEvent&)>& sink) override;
     void read_archive(std::string_view container, std::string_view path,
                       const ByteSink& tar) override;
     void write_archive(std::string_view container, std::string_view path,
@@ -342,6 +355,7 @@ class RestEngine final : public Engine {
     std::vector<Volume> list_volumes(const ObjectFilter& filter) override;
     bool remove_volume(std::string_view name) override;
 
+    std::string create_network(std::string_view name, const Labels& labels) override;
     std::vector<Network> list_networks(const ObjectFilter& filter) override;
     bool remove_network(std::string_view network) override;
 
@@ -370,6 +384,9 @@ class RestEngine final : public Engine {
     std::string container_path(std::string_view container, const std::string& what);
     void await_removal(const std::string& container, const std::string& what);
     std::string create(std::string_view name, std::string_view body, const std::string& what);
+    json post(const std::string& path, const json& body, const std::string& what);
+    void stream_logs(std::string_view container, unsigned last_lines, bool follow,
+                     const ByteSink& out, const ByteSink& err);
 
     std::string socket_;
     EngineLimits limits_;
@@ -505,6 +522,8 @@ EngineInfo RestEngine::info() {
         info.user_namespaces =
             info.user_namespaces || name == "name=userns" || name == "name=rootless";
     }
+    info.processors = static_cast<unsigned>(std::max<std::int64_t>(number_of(host, "NCPU"), 0));
+    info.root_directory = text_of(host, "DockerRootDir");
     const json& registries = member(host, "RegistryConfig");
     info.insecure_registries = texts_of(registries, "InsecureRegistryCIDRs");
     const json& indexes = member(registries, "IndexConfigs");
@@ -628,6 +647,13 @@ bool RestEngine::remove_image(std::string_view reference) {
     return true;
 }
 
+json RestEngine::post(const std::string& path, const json& body, const std::string& what) {
+    HttpRequest change = request("POST", path, limits_.work);
+    change.headers.emplace_back("Content-Type: application/json");
+    change.body = body.dump();
+    return document(expect(change, what), what);
+}
+
 std::string RestEngine::create(std::string_view name, std::string_view body,
                                const std::string& what) {
     HttpRequest creation = request(
@@ -734,6 +760,13 @@ void RestEngine::stop_container(std::string_view container, std::chrono::seconds
            what);
 }
 
+void RestEngine::set_restart_policy(std::string_view container, std::string_view policy,
+                                    unsigned retries) {
+    const std::string what = "set the restart policy of container " + in_quotes(container);
+    post(container_path(container, what) + "/update",
+         {{"RestartPolicy", {{"Name", policy}, {"MaximumRetryCount", retries}}}}, what);
+}
+
 void RestEngine::pause_container(std::string_view container) {
     change(container, "/pause", "pause container " + in_quotes(container));
 }
@@ -800,18 +833,18 @@ bool RestEngine::remove_container(std::string_view container) {
     return true;
 }
 
-void RestEngine::read_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
-                           const ByteSink& err) {
+void RestEngine::stream_logs(std::string_view container, unsigned last_lines, bool follow,
+                             const ByteSink& out, const ByteSink& err) {
     const std::string what = "read the log of container " + in_quotes(container);
     const auto found = find_container(container);
     if (!found) {
         throw Error(ErrorKind::engine_not_found, "cannot " + what + ": there is no such container");
     }
-    const HttpRequest question =
-        request("GET",
-                "/containers/" + found->id + "/logs?stdout=1&stderr=1&tail=" +
-                    (last_lines == 0 ? "all" : std::to_string(last_lines)),
-                limits_.answer);
+    const HttpRequest question = request(
+        "GET",
+        "/containers/" + found->id + "/logs?stdout=1&stderr=1" + (follow ? "&follow=1" : "") +
+            "&tail=" + (last_lines == 0 ? "all" : std::to_string(last_lines)),
+        follow ? milliseconds{0} : limits_.answer);
     const json inspected = json::parse(found->document, nullptr, false);
     if (flag_of(member(inspected, "Config"), "Tty")) {
         expect(question, what, out);
@@ -823,6 +856,73 @@ void RestEngine::read_logs(std::string_view container, unsigned last_lines, cons
         throw Error(ErrorKind::engine_refused,
                     "cannot " + what + ": the container engine's answer ended early");
     }
+}
+
+void RestEngine::read_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
+                           const ByteSink& err) {
+    stream_logs(container, last_lines, false, out, err);
+}
+
+void RestEngine::follow_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
+                             const ByteSink& err) {
+    stream_logs(container, last_lines, true, out, err);
+}
+
+void RestEngine::follow_events(std::int64_t since, std::chrono::seconds limit,
+                               const std::function<void(const ContainerEvent&)>& sink) {
+    constexpr std::int64_t second = 1'000'000'000;
+    const std::string what = "follow what happens to containers";
+    const json filters{{"type", {"container"}}, {"event", {"start", "die"}}};
+    HttpRequest question =
+        request("GET",
+                "/events?since=" + fmt::format("{}.{:09}", since / second, since % second) +
+                    "&filters=" + percent_encoded(filters.dump()),
+                milliseconds{0});
+    question.limits.total = limit;
+    Lines lines;
+    try {
+        expect(question, what, [&](Bytes bytes) {
+            lines.write(bytes, [&](std::string_view line) {
+                if (const auto event = container_event(line)) {
+                    sink(*event);
+                }
+            });
+        });
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::timed_out) {
+            throw;
+        }
+        return;
+    }
+    throw Error(ErrorKind::engine_unreachable,
+                "cannot " + what + ": the container engine ended the stream");
+}
+
+int RestEngine::exec(std::string_view container, const ExecRequest& request, const ByteSink& out,
+                     const ByteSink& err) {
+    const std::string what = "run a program in container " + in_quotes(container);
+    const json body{{"AttachStdin", request.input >= 0},
+                    {"AttachStdout", true},
+                    {"AttachStderr", true},
+                    {"Tty", request.terminal},
+                    {"Cmd", request.command}};
+    const std::string path =
+        "/exec/" +
+        percent_encoded(text_of(post(container_path(container, what) + "/exec", body, what), "Id"));
+    const auto resize = [&](unsigned columns, unsigned rows) {
+        // The program may not have begun, or have ended: then its size matters to nobody.
+        send(this->request("POST", fmt::format("{}/resize?w={}&h={}", path, columns, rows),
+                           limits_.answer),
+             what);
+    };
+    const std::string start = json{{"Detach", false}, {"Tty", request.terminal}}.dump();
+    attach({socket_, api() + path + "/start", start}, request, resize, out, err);
+    const json ended = ask(path + "/json", what);
+    if (flag_of(ended, "Running")) {
+        throw Error(ErrorKind::engine_unreachable,
+                    "cannot " + what + ": the container engine ended the stream");
+    }
+    return static_cast<int>(number_of(ended, "ExitCode"));
 }
 
 void RestEngine::read_archive(std::string_view container, std::string_view path,
@@ -891,12 +991,34 @@ void RestEngine::load_image(const ByteSource& tar, Progress& progress) {
     }
 }
 
+std::string RestEngine::import_image(const ByteSource& tar, std::string_view repository,
+                                     std::string_view tag) {
+    const std::string what = "make an image of a directory";
+    HttpRequest upload = request("POST",
+                                 "/images/create?fromSrc=-&repo=" + percent_encoded(repository) +
+                                     "&tag=" + percent_encoded(tag),
+                                 limits_.pull);
+    upload.headers.emplace_back("Content-Type: application/x-tar");
+    upload.source = tar;
+    const HttpResponse response = expect(upload, what);
+    for (const std::string& line : split(response.body, '\n')) {
+        const std::string error = text_of(json::parse(line, nullptr, false), "error");
+        if (!error.empty()) {
+            throw Error(ErrorKind::engine_refused, "cannot " + what + ": " + printable(error));
+        }
+    }
+    const auto image = find_image(std::string(repository) + ":" + std::string(tag));
+    if (!image) {
+        throw Error(ErrorKind::engine_refused,
+                    "cannot " + what + ": the engine reports success, and lacks the image");
+    }
+    return image->id;
+}
+
 Volume RestEngine::create_volume(std::string_view name, const Labels& labels) {
     const std::string what = "create volume " + in_quotes(name);
-    HttpRequest creation = request("POST", "/volumes/create", limits_.work);
-    creation.headers.emplace_back("Content-Type: application/json");
-    creation.body = json{{"Name", name}, {"Driver", "local"}, {"Labels", labels}}.dump();
-    return volume_of(document(expect(creation, what), what));
+    return volume_of(
+        post("/volumes/create", {{"Name", name}, {"Driver", "local"}, {"Labels", labels}}, what));
 }
 
 std::optional<Volume> RestEngine::find_volume(std::string_view name) {
@@ -944,6 +1066,14 @@ bool RestEngine::remove_volume(std::string_view name) {
         refuse(response, what);
     }
     return true;
+}
+
+std::string RestEngine::create_network(std::string_view name, const Labels& labels) {
+    return text_of(
+        post("/networks/create",
+             {{"Name", name}, {"CheckDuplicate", true}, {"Driver", "bridge"}, {"Labels", labels}},
+             "create network " + in_quotes(name)),
+        "Id");
 }
 
 std::vector<Network> RestEngine::list_networks(const ObjectFilter& filter) {

@@ -85,6 +85,22 @@ std::string Paths::lock(const ServiceName& name) const {
 std::string Paths::drill_lock(const ServiceName& name) const {
     return locks() + "/" + name.text() + "+drill.lock";
 }
+std::string Paths::tenant_lock(const std::string& tenant) const {
+    return locks() + "/" + tenant + "+tenant.lock";
+}
+
+std::string Paths::serve_socket() const {
+    return locks() + "/serve.sock";
+}
+
+std::string Paths::serve_lock() const {
+    return locks() + "/serve+.lock";
+}
+
+std::string Paths::watch_lock() const {
+    return locks() + "/watch+.lock";
+}
+
 std::string Paths::log_directory() const {
     return prefix_ + "/var/log/drunner";
 }

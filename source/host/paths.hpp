@@ -27,6 +27,9 @@ namespace drunner {
 //   P/run/drunner/S.lock                          the lock of a service
 //   P/run/drunner/S+drill.lock                    held while a backup of S is tried ('+' is in no
 //                                                 service's name)
+//   P/run/drunner/T+tenant.lock                   held while a container of tenant T comes or goes
+//   P/run/drunner/serve.sock, serve+.lock         where drunner serve listens, and that it runs
+//   P/run/drunner/watch+.lock                     held by drunner watch
 //   P/var/log/drunner/                            log
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
 class Paths {
@@ -60,6 +63,10 @@ class Paths {
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
     std::string drill_lock(const ServiceName& name) const;
+    std::string tenant_lock(const std::string& tenant) const;
+    std::string serve_socket() const;
+    std::string serve_lock() const;
+    std::string watch_lock() const;
     std::string log_directory() const;
     std::string default_launcher_directory() const;
 

@@ -599,7 +599,8 @@ std::string FakeEngine::document_of(const FakeContainer& container) const {
                   {"Running", is_active(container)},
                   {"Paused", container.state == "paused"},
                   {"ExitCode", container.exit_code},
-                  {"StartedAt", container.started_at}}},
+                  {"StartedAt", container.started_at},
+                  {"FinishedAt", container.finished_at}}},
                 {"Config", config},
                 {"HostConfig", host},
                 {"Mounts", mounts},
@@ -681,6 +682,16 @@ void FakeEngine::start_container(std::string_view container) {
     });
 }
 
+void FakeEngine::set_restart_policy(std::string_view container, std::string_view policy,
+                                    unsigned retries) {
+    perform("set_restart_policy", container, [&] {
+        FakeContainer& held = get(container);
+        json body = json::parse(held.body);
+        body["HostConfig"]["RestartPolicy"] = {{"Name", policy}, {"MaximumRetryCount", retries}};
+        held.body = body.dump();
+    });
+}
+
 void FakeEngine::stop_container(std::string_view container, std::chrono::seconds) {
     perform("stop_container", container, [&] {
         FakeContainer& held = get(container);
@@ -754,6 +765,37 @@ void FakeEngine::read_logs(std::string_view container, unsigned last_lines, cons
     });
 }
 
+void FakeEngine::follow_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
+                             const ByteSink& err) {
+    read_logs(container, last_lines, out, err);
+}
+
+int FakeEngine::exec(std::string_view container, const ExecRequest& request, const ByteSink& out,
+                     const ByteSink& err) {
+    return perform("exec", container, [&] {
+        FakeContainer asked = get(container);
+        if (!is_active(asked)) {
+            throw Error(ErrorKind::engine_conflict, "the container is not running");
+        }
+        asked.arguments = request.command;
+        const FakeProgram program = programs_ ? programs_(asked) : FakeProgram();
+        send(out, program.out);
+        send(err, program.err);
+        return program.exit_code;
+    });
+}
+
+void FakeEngine::follow_events(std::int64_t since, std::chrono::seconds,
+                               const std::function<void(const ContainerEvent&)>& sink) {
+    perform("follow_events", "", [&] {
+        for (const ContainerEvent& event : events) {
+            if (event.time >= since) {
+                sink(event);
+            }
+        }
+    });
+}
+
 FakeFiles FakeEngine::files_of(const FakeContainer& container) const {
     FakeFiles files = container.layer;
     if (const auto image = images_.find(container.image_id); image != images_.end()) {
@@ -819,6 +861,18 @@ void FakeEngine::save_image(std::string_view id, const ByteSink& tar) {
         FakeFiles members;
         members["manifest.json"] = {"[{\"RepoTags\":null,\"Config\":\"" + image->first + "\"}]"};
         send(tar, packed(members));
+    });
+}
+
+std::string FakeEngine::import_image(const ByteSource& tar, std::string_view repository,
+                                     std::string_view tag) {
+    return perform("import_image", repository, [&] {
+        FakeImage image;
+        std::vector<std::byte> buffer(4096);
+        for (std::size_t got = tar(buffer); got > 0; got = tar(buffer)) {
+            image.files["/imported"].content += as_text(Bytes(buffer).first(got));
+        }
+        return add_image(std::string(repository) + ":" + std::string(tag), image);
     });
 }
 
@@ -911,6 +965,19 @@ bool FakeEngine::remove_volume(std::string_view name) {
         }
         erase_volume(key);
         return true;
+    });
+}
+
+std::string FakeEngine::create_network(std::string_view name, const Labels& labels) {
+    return perform("create_network", name, [&] {
+        for (const Network& network : networks_) {
+            if (network.name == name) {
+                throw Error(ErrorKind::engine_conflict,
+                            "network '" + std::string(name) + "' already exists");
+            }
+        }
+        add_network(std::string(name), labels);
+        return networks_.back().id;
     });
 }
 

@@ -36,6 +36,7 @@ struct FakeContainer {
     int restart_count = 0;
     std::int64_t created = 0;
     std::string started_at = "0001-01-01T00:00:00Z";
+    std::string finished_at = "0001-01-01T00:00:00Z";
     std::string user;
     std::vector<std::string> arguments;  // entrypoint and command, the image's where none was given
     Labels labels;
@@ -75,7 +76,8 @@ class FakeEngine : public Engine {
     // All calls so far, as the observer gets them.
     std::vector<std::string> calls() const;
 
-    EngineInfo engine_info;  // what info() answers
+    EngineInfo engine_info;              // what info() answers
+    std::vector<ContainerEvent> events;  // what follow_events() tells
 
     EngineInfo info() override;
     std::optional<Image> find_image(std::string_view reference) override;
@@ -89,6 +91,8 @@ class FakeEngine : public Engine {
     bool remove_image(std::string_view reference) override;
     void save_image(std::string_view id, const ByteSink& tar) override;
     void load_image(const ByteSource& tar, Progress& progress) override;
+    std::string import_image(const ByteSource& tar, std::string_view repository,
+                             std::string_view tag) override;
 
     std::string create_container(const ContainerSpec& spec) override;
     std::string create_container_from(std::string_view name, std::string_view body) override;
@@ -98,10 +102,21 @@ class FakeEngine : public Engine {
     void stop_container(std::string_view container, std::chrono::seconds grace) override;
     void pause_container(std::string_view container) override;
     void unpause_container(std::string_view container) override;
+    void set_restart_policy(std::string_view container, std::string_view policy,
+                            unsigned retries) override;
     int wait_container(std::string_view container, std::chrono::seconds limit) override;
     bool remove_container(std::string_view container) override;
     void read_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
                    const ByteSink& err) override;
+    // The log as it is: nothing more comes.
+    void follow_logs(std::string_view container, unsigned last_lines, const ByteSink& out,
+                     const ByteSink& err) override;
+    // What run_programs_with says of the container, given the request's command as arguments.
+    int exec(std::string_view container, const ExecRequest& request, const ByteSink& out,
+             const ByteSink& err) override;
+    // Those of `events` that are not older.
+    void follow_events(std::int64_t since, std::chrono::seconds limit,
+                       const std::function<void(const ContainerEvent&)>& sink) override;
 
     void read_archive(std::string_view container, std::string_view path,
                       const ByteSink& tar) override;
@@ -113,6 +128,7 @@ class FakeEngine : public Engine {
     std::vector<Volume> list_volumes(const ObjectFilter& filter) override;
     bool remove_volume(std::string_view name) override;
 
+    std::string create_network(std::string_view name, const Labels& labels) override;
     std::vector<Network> list_networks(const ObjectFilter& filter) override;
     bool remove_network(std::string_view network) override;
 

@@ -5,7 +5,8 @@ load harness
 
 commands() {
     printf '%s\n' install update uninstall obliterate recover backup restore list status inspect \
-        enter servicecmd secret checkimage clean hold undelete doctor help completion new
+        enter servicecmd secret checkimage clean hold undelete doctor help completion new \
+        container serve watch ensure
 }
 
 @test "--version prints one line" {
