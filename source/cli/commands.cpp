@@ -25,7 +25,8 @@ std::span<const Command> commands() {
         restore_command,    verify_command,     show_command,       drill_command,
         keygen_command,     list_command,       status_command,     inspect_command,
         enter_command,      servicecmd_command, configure_command,  settings_command,
-        hold_command,       new_command,        checkimage_command, doctor_command,
+        hold_command,       diff_command,       trust_command,      new_command,
+        test_command,       dev_command,        checkimage_command, doctor_command,
         clean_command,      help_command,       completion_command,
     };
     return table;

@@ -5,7 +5,7 @@ load harness
 
 commands() {
     printf '%s\n' install update uninstall obliterate recover backup restore list status inspect \
-        enter servicecmd checkimage clean hold undelete doctor help completion new
+        enter servicecmd checkimage clean hold undelete doctor help completion new diff trust test dev
 }
 
 @test "--version prints one line" {

@@ -28,6 +28,9 @@ is_error() { # KIND
     document 0 backup dtest b
     document 0 checkimage dtest
     document 3 recover dtest
+    document 3 diff dtest
+    document 0 diff dtest dtest-2
+    document 0 trust dtest --sha256 "$(jq -r .sha256 <<<"$output")"
     document 0 uninstall dtest
     document 3 uninstall dtest
     document 0 install dtest
