@@ -45,7 +45,8 @@ std::string field(const std::string& header, std::size_t offset, std::size_t len
 
 std::uint64_t size_of(const std::string& header) {
     std::uint64_t size = 0;
-    for (const char c : trim(field(header, size_offset, size_length))) {
+    const std::string digits = field(header, size_offset, size_length);
+    for (const char c : trim(digits)) {
         if (c < '0' || c > '7') {
             refuse("a size in it is no octal number");
         }

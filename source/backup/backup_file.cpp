@@ -7,21 +7,15 @@
 
 #include <cerrno>
 #include <utility>
-#include <vector>
 
-#include "archive/digest.hpp"
 #include "backup/age_key.hpp"
-#include "core/cancellation.hpp"
+#include "backup/direct_file.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
 
 namespace drunner {
 namespace {
-
-// How much is written before the kernel is told to begin with it, so that the sync at the end
-// finds little left to do.
-constexpr std::uint64_t write_behind = std::uint64_t{8} << 20U;
 
 Error cannot_write(const std::string& path, int error_number) {
     return system_error(fmt::format("cannot write '{}'", printable(path)), error_number);
@@ -55,49 +49,7 @@ class UnfinishedFile {
     UnfinishedFile(const UnfinishedFile&) = delete;
     UnfinishedFile& operator=(const UnfinishedFile&) = delete;
 
-    void write(Bytes bytes) {
-        while (!bytes.empty()) {
-            const ssize_t done = ::write(fd_.get(), bytes.data(), bytes.size());
-            if (done < 0 && errno != EINTR) {
-                throw cannot_write(path_, errno);
-            }
-            if (done > 0) {
-                bytes = bytes.subspan(static_cast<std::size_t>(done));
-                written_ += static_cast<std::uint64_t>(done);
-            }
-        }
-        if (written_ - started_ >= write_behind) {
-            sync_file_range(fd_.get(), static_cast<off_t>(started_),
-                            static_cast<off_t>(written_ - started_), SYNC_FILE_RANGE_WRITE);
-            started_ = written_;
-        }
-    }
-
-    // Syncs the file and gives the SHA-256 of what the disk holds.
-    std::string sync_and_read() {
-        if (fsync(fd_.get()) != 0) {
-            throw cannot_write(path_, errno);
-        }
-        posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED);
-        posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-        Sha256 sum;
-        std::vector<std::byte> buffer(std::size_t{1} << 20U);
-        off_t position = 0;
-        while (true) {
-            check_cancellation();
-            const ssize_t got = pread(fd_.get(), buffer.data(), buffer.size(), position);
-            if (got == 0) {
-                return sum.hex();
-            }
-            if (got < 0 && errno != EINTR) {
-                throw system_error(fmt::format("cannot read '{}' again", printable(path_)), errno);
-            }
-            if (got > 0) {
-                sum.update(Bytes(buffer).first(static_cast<std::size_t>(got)));
-                position += got;
-            }
-        }
-    }
+    int descriptor() const { return fd_.get(); }
 
     void publish() {
         if (hidden_.empty()) {
@@ -122,8 +74,6 @@ class UnfinishedFile {
     std::string path_;
     std::string hidden_;
     FileDescriptor fd_;
-    std::uint64_t written_ = 0;
-    std::uint64_t started_ = 0;
 };
 
 }  // namespace
@@ -142,9 +92,11 @@ BackupResult write_backup_file(const BackupJob& job, const std::string& path, Pr
         throw exists_already(path);
     }
     UnfinishedFile file(path);
+    DirectFile output(file.descriptor(), path);
     BackupResult result = write_backup(
-        job, [&file](Bytes bytes) { file.write(bytes); }, progress);
-    if (file.sync_and_read() != result.sha256) {
+        job, [&output](Bytes bytes) { output.write(bytes); }, progress);
+    output.finish();
+    if (output.read_again() != result.sha256) {
         throw Error(ErrorKind::system,
                     fmt::format("'{}' does not read back as it was written: the disk or its "
                                 "controller is failing",

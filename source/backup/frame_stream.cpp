@@ -14,6 +14,7 @@
 
 #include "archive/digest.hpp"
 #include "backup/backup_stream.hpp"
+#include "backup/growing_buffer.hpp"
 #include "backup/ordered_pool.hpp"
 #include "core/error.hpp"
 
@@ -25,6 +26,7 @@ constexpr std::size_t streamed_size = std::size_t{512} * 1024;
 constexpr std::size_t most_frame_header = 18;
 constexpr std::size_t block_header_size = 3;
 constexpr unsigned workers_limit = 8;
+constexpr std::size_t frames_ahead = 2;
 
 [[noreturn]] void damaged(std::string_view why) {
     throw Error(ErrorKind::archive_damaged, fmt::format("the backup is damaged: {}", why));
@@ -120,8 +122,12 @@ struct Job {
 // Cuts the input into jobs.
 class FrameCutter {
   public:
-    FrameCutter(ByteSource source, bool require_trailer)
-        : input_(std::move(source)), require_trailer_(require_trailer) {}
+    FrameCutter(ByteSource source, bool require_trailer, SpareBuffers& frames,
+                SpareBuffers& contents)
+        : input_(std::move(source)),
+          require_trailer_(require_trailer),
+          frames_(frames),
+          contents_(contents) {}
 
     std::optional<Job> next() {
         while (true) {
@@ -188,6 +194,7 @@ class FrameCutter {
             return std::nullopt;
         }
         Job job;
+        job.bytes = frames_.take();
         job.content_size = header.frameContentSize;
         const auto take = [&job](Bytes part) { job.bytes.append(part); };
         job.bytes.reserve(job.content_size / 2 + input_size);
@@ -213,6 +220,7 @@ class FrameCutter {
     // A part of the frame's content; the frame's end sets streaming_ free.
     Job stream() {
         Job job;
+        job.bytes = contents_.take();
         job.decoded = true;
         ZSTD_outBuffer output{job.bytes.reserve(streamed_size), streamed_size, 0};
         while (output.pos < output.size) {
@@ -236,6 +244,8 @@ class FrameCutter {
 
     Input input_;
     bool require_trailer_;
+    SpareBuffers& frames_;
+    SpareBuffers& contents_;
     bool started_ = false;
     Decoder streaming_;
 };
@@ -243,27 +253,33 @@ class FrameCutter {
 }  // namespace
 
 struct FrameStream::State {
+    // Frames and contents are apart: they differ in size.
+    SpareBuffers frames;
+    SpareBuffers contents;
     FrameCutter cutter;
     std::vector<Decoder> decoders;
     std::unique_ptr<OrderedPool<Job, GrowingBuffer>> pool;
     GrowingBuffer current;
     bool ended = false;
+
+    State(ByteSource source, bool require_trailer)
+        : cutter(std::move(source), require_trailer, frames, contents) {}
 };
 
 FrameStream::FrameStream(ByteSource source, bool require_trailer)
-    : state_(new State{FrameCutter(std::move(source), require_trailer), {}, nullptr, {}}) {
+    : state_(std::make_unique<State>(std::move(source), require_trailer)) {
     const unsigned workers = std::clamp(std::thread::hardware_concurrency(), 1U, workers_limit);
     for (unsigned i = 0; i < workers; ++i) {
         state_->decoders.push_back(make_decoder());
     }
     State& state = *state_;
     state.pool = std::make_unique<OrderedPool<Job, GrowingBuffer>>(
-        workers, std::size_t{workers} + 2, [&state] { return state.cutter.next(); },
+        workers, frames_ahead, std::size_t{workers} + 2, [&state] { return state.cutter.next(); },
         [&state](unsigned worker, Job job) {
             if (job.decoded) {
                 return std::move(job.bytes);
             }
-            GrowingBuffer content;
+            GrowingBuffer content = state.contents.take();
             const Bytes frame = job.bytes.bytes();
             const std::size_t size = checked(ZSTD_decompressDCtx(
                 state.decoders[worker].get(), content.reserve(job.content_size + 1),
@@ -272,6 +288,7 @@ FrameStream::FrameStream(ByteSource source, bool require_trailer)
                 damaged("a frame is shorter than it says");
             }
             content.commit(size);
+            state.frames.give(std::move(job.bytes));
             return content;
         });
 }
@@ -288,7 +305,7 @@ Bytes FrameStream::next() {
             state_->ended = true;
             break;
         }
-        state_->current = std::move(*content);
+        state_->contents.give(std::exchange(state_->current, std::move(*content)));
         if (state_->current.size() > 0) {
             return state_->current.bytes();
         }

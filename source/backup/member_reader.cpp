@@ -294,22 +294,6 @@ void append_file(FoundEntry found, const ReadAt& read_at, GrowingBuffer& tar, Re
 
 }  // namespace
 
-std::byte* GrowingBuffer::reserve(std::size_t more) {
-    if (size_ + more > capacity_) {
-        const std::size_t capacity = std::max(size_ + more, 2 * capacity_);
-        auto data = std::make_unique_for_overwrite<std::byte[]>(capacity);
-        std::copy_n(data_.get(), size_, data.get());
-        data_ = std::move(data);
-        capacity_ = capacity;
-    }
-    return data_.get() + size_;
-}
-
-void GrowingBuffer::append(Bytes bytes) {
-    std::copy(bytes.begin(), bytes.end(), reserve(bytes.size()));
-    commit(bytes.size());
-}
-
 std::shared_ptr<const LargeFile> open_large_file(FoundEntry entry) {
     auto file = std::make_shared<LargeFile>();
     file->shown = entry.path();

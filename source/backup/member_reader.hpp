@@ -6,28 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "backup/growing_buffer.hpp"
 #include "backup/tar.hpp"
 #include "backup/tree_walk.hpp"
 #include "core/bytes.hpp"
 
 namespace drunner {
-
-// Bytes that are appended to, without zeros being written first.
-class GrowingBuffer {
-  public:
-    // Room for so many more at the end; good until the next call. They count after commit().
-    std::byte* reserve(std::size_t more);
-    void commit(std::size_t more) { size_ += more; }
-    void append(Bytes bytes);
-    void truncate(std::size_t size) { size_ = size; }
-    std::size_t size() const { return size_; }
-    Bytes bytes() const { return {data_.get(), size_}; }
-
-  private:
-    std::unique_ptr<std::byte[]> data_;
-    std::size_t size_ = 0;
-    std::size_t capacity_ = 0;
-};
 
 // A regular file that is larger than one piece of a backup and is read by several threads.
 struct LargeFile {

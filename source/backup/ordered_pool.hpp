@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -13,19 +14,21 @@
 
 namespace drunner {
 
-// Jobs that one thread at a time produces, several work on side by side, and one consumes in the
-// order in which they were produced. At most `window` of them exist at once, which bounds memory.
-// An exception of produce or work comes out of next() in its place and ends the pool.
+// Jobs that one thread produces, several work on side by side, and the caller's consumes in the
+// order in which they were produced. At most `ahead` jobs wait for a worker, and at most `window`
+// are worked on or wait to be consumed, which bounds memory. An exception of produce or work comes
+// out of next() in its place and ends the pool.
 template <class Job, class Result>
 class OrderedPool {
   public:
     using Produce = std::function<std::optional<Job>()>;
     using Work = std::function<Result(unsigned worker, Job job)>;
 
-    OrderedPool(unsigned workers, std::size_t window, Produce produce, Work work)
-        : window_(window), produce_(std::move(produce)), work_(std::move(work)) {
+    OrderedPool(unsigned workers, std::size_t ahead, std::size_t window, Produce produce, Work work)
+        : ahead_(ahead), window_(window), produce_(std::move(produce)), work_(std::move(work)) {
+        threads_.emplace_back([this] { produce_all(); });
         for (unsigned worker = 0; worker < workers; ++worker) {
-            threads_.emplace_back([this, worker] { run(worker); });
+            threads_.emplace_back([this, worker] { work_all(worker); });
         }
     }
 
@@ -70,58 +73,75 @@ class OrderedPool {
         std::exception_ptr failure;
     };
 
-    void run(unsigned worker) {
-        while (true) {
+    void produce_all() {
+        std::unique_lock lock(mutex_);
+        while (!ended_) {
+            changed_.wait(lock, [this] { return stopped_ || jobs_.size() < ahead_; });
+            if (stopped_) {
+                return;
+            }
+            lock.unlock();
             std::optional<Job> job;
             Outcome outcome;
-            std::size_t index = 0;
-            {
-                const std::lock_guard turn(turn_);
-                {
-                    std::unique_lock lock(mutex_);
-                    changed_.wait(lock, [this] {
-                        return stopped_ || ended_ || produced_ - consumed_ < window_;
-                    });
-                    if (stopped_ || ended_) {
-                        return;
-                    }
-                }
-                try {
-                    job = produce_();
-                } catch (...) {
-                    outcome.failure = std::current_exception();
-                }
-                const std::lock_guard lock(mutex_);
-                ended_ = !job;
-                index = produced_;
-                produced_ += job || outcome.failure ? 1 : 0;
+            try {
+                job = produce_();
+            } catch (...) {
+                outcome.failure = std::current_exception();
             }
+            lock.lock();
             if (job) {
-                try {
-                    outcome.result = work_(worker, std::move(*job));
-                } catch (...) {
-                    outcome.failure = std::current_exception();
+                jobs_.push_back(std::move(*job));
+                ++produced_;
+            } else {
+                ended_ = true;
+                if (outcome.failure) {
+                    outcomes_.emplace(produced_++, std::move(outcome));
                 }
-            }
-            const std::lock_guard lock(mutex_);
-            ended_ = ended_ || outcome.failure;
-            if (job || outcome.failure) {
-                outcomes_.emplace(index, std::move(outcome));
             }
             changed_.notify_all();
         }
     }
 
+    void work_all(unsigned worker) {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [this] {
+                return stopped_ || (jobs_.empty() ? ended_ : started_ - consumed_ < window_);
+            });
+            if (stopped_ || jobs_.empty()) {
+                return;
+            }
+            Job job = std::move(jobs_.front());
+            jobs_.pop_front();
+            const std::size_t index = started_++;
+            lock.unlock();
+            changed_.notify_all();
+            Outcome outcome;
+            try {
+                outcome.result = work_(worker, std::move(job));
+            } catch (...) {
+                outcome.failure = std::current_exception();
+            }
+            lock.lock();
+            // Those before it have been started; what comes after it is not wanted any more.
+            stopped_ = stopped_ || outcome.failure;
+            outcomes_.emplace(index, std::move(outcome));
+            changed_.notify_all();
+        }
+    }
+
+    const std::size_t ahead_;
     const std::size_t window_;
     Produce produce_;
     Work work_;
-    std::mutex turn_;  // held by the thread that produces
     std::mutex mutex_;
     std::condition_variable changed_;
+    std::deque<Job> jobs_;
     std::map<std::size_t, Outcome> outcomes_;
     std::size_t produced_ = 0;
+    std::size_t started_ = 0;
     std::size_t consumed_ = 0;
-    bool ended_ = false;
+    bool ended_ = false;  // nothing more is produced
     bool stopped_ = false;
     std::vector<std::thread> threads_;
 };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include "core/cancellation.hpp"
@@ -20,6 +21,8 @@ namespace {
 constexpr std::size_t open_levels = 64;
 // A path that is longer cannot be read back (see FORMAT.md).
 constexpr std::size_t path_limit = std::size_t{128} * 1024;
+// Names that are sorted together; a few megabytes.
+constexpr std::size_t sorted_names = 65536;
 
 Error cannot_read(const std::string& path, int error_number) {
     return system_error(fmt::format("cannot read '{}'", printable(path)), error_number);
@@ -94,35 +97,59 @@ std::optional<FoundEntry> TreeWalk::next() {
     return std::nullopt;
 }
 
-// What is in the directory but for directories, which are kept for later. Closes the stream at its
-// end.
-std::optional<FoundEntry> TreeWalk::next_in(Frame& frame) {
-    while (true) {
+// Puts the next names of the directory in order; false at its end.
+bool TreeWalk::read_names(Frame& frame) const {
+    frame.found.clear();
+    frame.order.clear();
+    frame.place = 0;
+    while (frame.order.size() < sorted_names) {
         errno = 0;
         const dirent* found = readdir(frame.stream.get());
         if (found == nullptr) {
             if (errno != 0) {
                 throw cannot_read(path_, errno);
             }
-            frame.stream.reset();
-            return std::nullopt;
+            break;
         }
         const std::string_view name = found->d_name;
-        if (name == "." || name == "..") {
-            continue;
+        if (name != "." && name != "..") {
+            frame.order.push_back(static_cast<std::uint32_t>(frame.found.size()));
+            frame.found += static_cast<char>(found->d_type);
+            frame.found.append(name).push_back('\0');
         }
+    }
+    const char* names = frame.found.c_str() + 1;
+    std::sort(frame.order.begin(), frame.order.end(), [names](std::uint32_t a, std::uint32_t b) {
+        return std::strcmp(names + a, names + b) < 0;
+    });
+    return !frame.order.empty();
+}
+
+// What is in the directory but for directories, which are kept for later. Closes the stream at its
+// end.
+std::optional<FoundEntry> TreeWalk::next_in(Frame& frame) {
+    while (true) {
+        if (frame.place == frame.order.size() && !read_names(frame)) {
+            frame.stream.reset();
+            frame.found = {};
+            frame.order = {};
+            return std::nullopt;
+        }
+        const char* found = frame.found.c_str() + frame.order[frame.place++];
+        const auto type = static_cast<unsigned char>(*found);
+        const std::string_view name = found + 1;
         FoundEntry entry;
         entry.directory = frame.directory;
         entry.name = name;
         if (!excludes_.empty() && is_excluded(entry.path())) {
             continue;
         }
-        if (found->d_type == DT_DIR) {
+        if (type == DT_DIR) {
             frame.subdirectories.append(name).push_back('\0');
             continue;
         }
-        if (fstatat(frame.directory->fd.get(), found->d_name, &entry.status, AT_SYMLINK_NOFOLLOW) !=
-            0) {
+        if (fstatat(frame.directory->fd.get(), entry.name.c_str(), &entry.status,
+                    AT_SYMLINK_NOFOLLOW) != 0) {
             if (!is_gone(errno)) {
                 throw cannot_read(entry.path(), errno);
             }

@@ -231,6 +231,21 @@ void append_mark(const std::string& path, const json& mark) {
     append_line(file.get(), mark, path);
 }
 
+// In a service's directory, and where its releases keep their scripts.
+std::vector<std::string> litter_below(const std::string& directory) {
+    std::vector<std::string> places = {directory};
+    for (const std::string& release : directory_entries(directory + "/releases")) {
+        places.push_back(directory + "/releases/" + release + "/drunner");
+    }
+    std::vector<std::string> litter;
+    for (const std::string& place : places) {
+        for (const std::string& name : unfinished_entries(place)) {
+            litter.push_back(place + "/" + name);
+        }
+    }
+    return litter;
+}
+
 }  // namespace
 
 void mark_settled(const std::string& path, std::size_t index) {
@@ -244,13 +259,13 @@ void mark_finished(const std::string& path, std::size_t index) {
 bool has_litter(const Paths& paths, const ServiceName& service) {
     const std::string directory = paths.service(service);
     return file_type(directory) == FileType::directory &&
-           (directory_entries(directory).empty() || !unfinished_entries(directory).empty());
+           (directory_entries(directory).empty() || !litter_below(directory).empty());
 }
 
 void remove_litter(const Paths& paths, const ServiceName& service) {
     const std::string directory = paths.service(service);
-    for (const std::string& name : unfinished_entries(directory)) {
-        remove_tree(directory + "/" + name);
+    for (const std::string& path : litter_below(directory)) {
+        remove_tree(path);
     }
     remove_if_empty(directory);
 }

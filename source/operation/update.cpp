@@ -79,6 +79,22 @@ std::vector<int> drop_older_releases(Manifest& manifest) {
     return dropped;
 }
 
+// A signal, a full disk or an engine that is away says nothing about the image.
+bool speaks_against_image(ErrorKind kind) {
+    return kind == ErrorKind::script_failed || kind == ErrorKind::unhealthy;
+}
+
+void remember_failed(const Catalog& catalog, const ServiceName& name, const std::string& image_id) {
+    try {
+        if (auto manifest = catalog.find(name)) {
+            remember(manifest->failed_digests, image_id);
+            catalog.save(*manifest);
+        }
+    } catch (const Error&) {
+        // What went wrong first is what must be told; the next update finds out again.
+    }
+}
+
 }  // namespace
 
 std::vector<std::string> differences(const Release& before, const Release& after) {
@@ -225,13 +241,8 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
             }
         });
     } catch (const Error& error) {
-        // A signal says nothing about the image.
-        if (const auto unchanged = catalog.find(name); error.kind() != ErrorKind::interrupted &&
-                                                       unchanged &&
-                                                       unchanged->current == manifest.current) {
-            Manifest remembered = *unchanged;
-            remember(remembered.failed_digests, release.image_id);
-            catalog.save(remembered);
+        if (error.rolled_back() && speaks_against_image(error.kind())) {
+            remember_failed(catalog, name, release.image_id);
         }
         throw error.within("cannot update '" + name.text() + "'" +
                            (error.rolled_back() ? ", it was rolled back" : ""));

@@ -73,12 +73,16 @@ finish() { # SERVICE
     fi
 }
 
+without_manifest() { # SNAPSHOT
+    grep -v '  ./.*/service.json$' <<<"$1"
+}
+
 break_backup() { # CALLS ERROR
     local calls=$1 error=$2 before number most succeeded=$BATS_TEST_TMPDIR/succeeded
     setup_service
     mkdir target "$succeeded"
-    before=$(snapshot)
     most=$(most_calls "$calls" drunner backup simplesecrets "$succeeded/b")
+    before=$(snapshot)
     printf 'at most %s calls\n' "$most"
     for number in $(chosen "$most"); do
         run_with_fault "$calls" "$error" "$number" drunner backup simplesecrets target/b
@@ -87,6 +91,9 @@ break_backup() { # CALLS ERROR
         if [[ $status == 0 || $committed == yes ]]; then
             expect 0 drunner verify target/b
             rm target/b
+            # It is the service's last backup now.
+            same "$(without_manifest "$before")" "$(without_manifest "$(snapshot)")"
+            before=$(snapshot)
         fi
         equals "" "$(ls -A target)"
         same "$before" "$(snapshot)"
@@ -98,10 +105,10 @@ break_restore() { # CALLS ERROR
     setup_service
     data=$(volume_listing drunner-simplesecrets-secrets)
     expect 0 drunner backup simplesecrets b
-    expect 0 drunner obliterate simplesecrets
+    expect 0 drunner obliterate --purge simplesecrets
     before=$(snapshot)
     most=$(most_calls "$calls" drunner restore b copy)
-    expect 0 drunner obliterate copy
+    expect 0 drunner obliterate --purge copy
     printf 'at most %s calls\n' "$most"
     for number in $(chosen "$most"); do
         run_with_fault "$calls" "$error" "$number" drunner restore b copy
@@ -110,7 +117,7 @@ break_restore() { # CALLS ERROR
         if [[ $status == 0 || $committed == yes ]]; then
             expect 0 drunner status copy
             same "$data" "$(volume_listing drunner-copy-secrets)"
-            expect 0 drunner obliterate copy
+            expect 0 drunner obliterate --purge copy
         fi
         same "$before" "$(snapshot)"
     done

@@ -126,7 +126,7 @@ state() {
         find . -name data.tar.zst | sort | while read -r name; do kept_copy "$name"; done
         find . -name variables.sh -print0 | sort -z | xargs -0 -r grep -Hv '^INSTALLTIME='
         find . -name service.json -print0 | sort -z | xargs -0 -r \
-            jq -cS 'del(.failed_digests, .pulled) | walk(if type == "object" then
+            jq -cS 'del(.failed_digests, .pulled, .last_backup.at, .last_backup.written_bytes) | walk(if type == "object" then
                         with_entries(select(.key | endswith("_at") | not)) else . end)'
     )
     find . -mindepth 1 -printf 'here %p|%y|%m\n' | sort
@@ -222,7 +222,7 @@ learn() { # ROW
     REQUESTS=$(wc -l <"$PROXY_RECORD")
     AFTER=$(state)
     [[ $BEFORE != "$AFTER" ]]
-    COUNTED=$(awk -F'(' -v journal="<$JOURNAL" '{count[$1]++}
+    COUNTED=$(awk -F'(' -v journal="<$JOURNAL" '!/^[a-z0-9]+\(/ {next} {count[$1]++}
         index($0, journal) {count["journal:" $1]++}
         END {for (call in count) print call, count[call]}' "$BATS_TEST_TMPDIR/trace" | sort)
     HOOKS=$(awk -v journal="<$JOURNAL" 'index($0, journal) && /^write/ {line++
@@ -275,7 +275,8 @@ verdict() { # WHAT
         137/[03] | 1/[03] | 0/3) ;;
         *) wrong "$1" "exit $told, then recover --all $code: $words $recovered" ;;
     esac
-    if [[ $told == 1 && $code == 0 ]] && ! grep -q '^next: .*recover' <<<"$words"; then
+    # Who cannot write cannot say it either.
+    if [[ $told == 1 && $code == 0 && $1 != "'write' fails"* ]] && ! grep -q '^next: .*recover' <<<"$words"; then
         wrong "$1" "something was left, and no way out named: $words"
     elif [[ $told == 0 && $NOW != "$AFTER" ]]; then
         wrong "$1" "it said that it had succeeded" \

@@ -14,8 +14,9 @@ undelete_files() {
 
 # Every file of the prefix but the log, every entry below the directories of locks and services,
 # everything on the engine.
+# The cache of what was read out of images is nobody's.
 everything() {
-    (cd "$DRUNNER_PREFIX" && find . -path ./var/log -prune -o \( -type f -o -type l \) -print | sort)
+    (cd "$DRUNNER_PREFIX" && find . \( -path ./var/log -o -path ./var/lib/drunner/images \) -prune -o \( -type f -o -type l \) -print | sort)
     find "$DRUNNER_PREFIX/run/drunner" "$DRUNNER_PREFIX/var/lib/drunner/services" -mindepth 1
     engine_state
     tags
