@@ -52,24 +52,19 @@ DevReport dev(Machine& machine, const DevRequest& request) {
 
     Machine local = machine;
     local.config.pull = PullPolicy::never;
-    DevReport report;
-    report.judgement = check_image(local, reference, {});
-    if (report.judgement.level_reached() < 0) {
+    Judgement judgement = check_image(local, reference, {});
+    if (judgement.level_reached() < 0) {
         throw Error(ErrorKind::image_refused,
                     "image '" + reference.text() +
-                        "' cannot be a service: " + report.judgement.findings.front().message,
+                        "' cannot be a service: " + judgement.findings.front().message,
                     "drunner checkimage " + reference.text());
     }
     if (installed) {
         UpdateResult result = update(local, request.name, {{}, PullPolicy::never, false});
-        report.outcome = result.outcome;
-        report.manifest = std::move(result.manifest);
-    } else {
-        InstallResult result = install(local, {reference, request.name, PullPolicy::never});
-        report.installed = true;
-        report.manifest = std::move(result.manifest);
+        return {result.outcome, false, std::move(result.manifest), std::move(judgement)};
     }
-    return report;
+    InstallResult result = install(local, {reference, request.name, PullPolicy::never});
+    return {result.outcome, true, std::move(result.manifest), std::move(judgement)};
 }
 
 }  // namespace drunner

@@ -186,7 +186,9 @@ class Life {
 
     void require_volumes() const {
         for (const Volume& volume : machine_.engine.list_volumes(
-                 {.labels = {std::string(label::service) + "=" + a_.text()}})) {
+                 {.labels = {std::string(label::service) + "=" + a_.text()},
+   .name = {},
+   .volume = {}})) {
             require_witness_in(volume.name, "first");
         }
     }
