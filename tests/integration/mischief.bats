@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # Images that mean harm: refused, nothing of them executed, the terminal left alone.
 
+# shellcheck disable=SC2154 # stderr is set by run
+
 load harness
 
 # helloworld, with one thing changed by a Dockerfile line: its tag is `mischief`.
