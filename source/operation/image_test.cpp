@@ -30,17 +30,16 @@ constexpr int health_level = 5;
 constexpr int backup_level = 6;
 
 // Does what the tested scripts do, and fails at the end of an update.
-constexpr std::string_view failing_runner = R"(#!/bin/sh
+constexpr std::string_view failing_runner = R"sh(#!/bin/sh
 tested=$(dirname "$(readlink -f "$0")")/servicerunner.tested
 case $1 in
     updateend | update_end)
         "$tested" "$@"
         exit 1
-        ;
-;
+        ;;
 esac
 exec "$tested" "$@"
-)";
+)sh";
 
 // What a step does where it cannot be tried.
 struct Skip {
