@@ -57,6 +57,9 @@ TEST_CASE("what patch makes of a diff is the other text") {
         // Every tenth pair is too large for the search and becomes one hunk.
         const std::string after = round % 10 == 9 ? text_of(6'000) : text_of(1 + random() % 30);
         const std::string long_before = round % 10 == 9 ? text_of(6'000) : before;
+        if (long_before == after) {
+            continue;
+        }
         write_file(scratch.path() + "/t", long_before);
         write_file(scratch.path() + "/d", "--- t\n+++ t\n" + unified_diff(long_before, after));
         REQUIRE(std::system(("cd '" + scratch.path() + "' && patch -s t d >/dev/null").c_str()) ==

@@ -40,6 +40,7 @@ TEST_CASE("pin: no hook runs and nothing changes before somebody accepted the sc
     World world;
     world.build(1);
     Machine machine = pinned(world);
+    const std::string digest = digest_of(world);
     const auto before = world.state();
     CHECK(kind_of([&] {
               install(machine, {world.reference(), blog, {}});
@@ -47,8 +48,8 @@ TEST_CASE("pin: no hook runs and nothing changes before somebody accepted the sc
     CHECK(world.scripts().called.empty());
     CHECK(world.state() == before);
 
-    CHECK(trust(machine, blog, {digest_of(world)}) == Outcome::changed);
-    CHECK(trust(machine, blog, {digest_of(world)}) == Outcome::unchanged);
+    CHECK(trust(machine, blog, {digest}) == Outcome::changed);
+    CHECK(trust(machine, blog, {digest}) == Outcome::unchanged);
     CHECK(install(machine, {world.reference(), blog, {}}).outcome == Outcome::changed);
 }
 
