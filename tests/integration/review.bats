@@ -140,6 +140,7 @@ pin() {
     configure REVIEW=perhaps
     expect 1 drunner list
     says 'REVIEW.*off, show or pin'
+    configure HEALTHUPTIME=0
 }
 
 @test "a script cannot hide behind what a terminal does with it" {
