@@ -23,7 +23,7 @@ pin() {
     expect 0 drunner diff dtest dtest-2
     proxy_stop
     equals "" "$(changing_requests |
-        grep -vE '^(POST|DELETE) [^ ]*/containers/(create\?name=)?drunner-scratch-[0-9a-f]+' || true)"
+        grep -vE '^(POST [^ ]*/containers/create\?name=drunner-scratch-|DELETE [^ ]*/containers/[0-9a-f]{64}[?])' || true)"
     [[ -n $(changing_requests) ]]
     equals "" "$(requests | grep -E '/(start|exec|attach)' || true)"
     same "$before" "$(snapshot)"
