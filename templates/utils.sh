@@ -4,9 +4,11 @@
 
 : "${ECODE:=$'\e'}" "${CODE_S:=${ECODE}[32m}" "${CODE_E:=${ECODE}[0m}"
 
-# die MESSAGE [CODE]: says why on stderr and exits, 1 unless told otherwise.
+# die MESSAGE [CODE]: says why on stderr, red on a terminal, and exits, 1 unless told otherwise.
 declare -F die >/dev/null || die() {
-    printf '\n%s%s%s\n\n' "${ECODE}[31;1m" "${1-}" "${ECODE}[0m" >&2
+    local red='' plain=''
+    if [[ -t 2 && -z ${NO_COLOR-} ]]; then red=${ECODE}[31\;1m plain=${ECODE}[0m; fi
+    printf '\n%s%s%s\n\n' "$red" "${1-}" "$plain" >&2
     exit "${2:-1}"
 }
 

@@ -316,16 +316,30 @@ void finish_removing_pin(Machine& machine, const ServiceName& service, const jso
     machine.engine.remove_image(pinned_image(service, parameters.at("release")));
 }
 
+// What a killed drunner asked for last may come into being between the two requests.
+void make_anew(Engine& engine, const ContainerSpec& spec) {
+    engine.remove_container(spec.name);
+    try {
+        engine.create_container(spec);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::engine_conflict) {
+            throw;
+        }
+        engine.remove_container(spec.name);
+        engine.create_container(spec);
+    }
+}
+
 void finish_settling_keep(Machine& machine, const ServiceName& service, const json&) {
     Engine& engine = machine.engine;
     const Manifest manifest = Catalog(machine.paths).load(service);
     const std::string previous = previous_keep_container(service);
-    engine.remove_container(previous);
     if (const Release* release = manifest.find_release(manifest.previous)) {
-        engine.create_container(keep_spec(manifest, *release, previous));
+        make_anew(engine, keep_spec(manifest, *release, previous));
+    } else {
+        engine.remove_container(previous);
     }
-    engine.remove_container(keep_container(service));
-    engine.create_container(keep_spec(manifest, manifest.release(), keep_container(service)));
+    make_anew(engine, keep_spec(manifest, manifest.release(), keep_container(service)));
 }
 
 void finish_removing_keep(Machine& machine, const ServiceName& service, const json&) {

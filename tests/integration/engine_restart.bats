@@ -50,7 +50,7 @@ SCRIPT
     "$DOCKER" save original/steady original/steady-2 | "$DOCKER" --host "unix://$OWN/s" load >/dev/null
     ENGINE=unix://$OWN/s
     # A container that the engine starts again is not there at once.
-    export PATIENCE=50
+    export PATIENCE=150
 }
 
 teardown() {
