@@ -126,7 +126,7 @@ with() { # HOOK:STATUS CODE CALLS drunner ARGUMENTS...
 @test "enter_start" {
     build_hooked two 2
     expect 0 drunner install two
-    with : 0 'enter_start a -b,enter a -b' drunner enter two a -b
+    with : 0 'enter_start,enter a -b' drunner enter two a -b
     with enter_start:127 0 'enter_start,enter' two enter
     with enter_start:1 1 'enter_start' drunner enter two
     with enter:3 3 'enter_start,enter' drunner enter two
