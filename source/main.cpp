@@ -79,7 +79,7 @@ class RealMachine {
             *engine_, *registry_, *scripts_, clock_, progress_, paths_, std::move(config), socket,
             drunner_version(), binary, environment("PATH"), command_line,
             std::chrono::seconds(number_option(arguments, "wait", 0, longest_wait_seconds, 0)),
-            false, nullptr});
+            false, nullptr, accepted_scripts_option(arguments)});
     }
 
     Machine& machine() { return *machine_; }

@@ -65,6 +65,25 @@ Secret password_of(const Arguments& arguments) {
     return password;
 }
 
+std::string digest_of_word(const std::string& word) {
+    constexpr std::string_view prefix = "sha256:";
+    std::string digest = word.starts_with(prefix) ? word.substr(prefix.size()) : word;
+    std::transform(digest.begin(), digest.end(), digest.begin(),
+                   [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });
+    if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos) {
+        throw Error(ErrorKind::usage,
+                    "'" + printable(word) + "' is no SHA-256, which has 64 hexadecimal digits",
+                    "drunner diff SERVICE IMAGE");
+    }
+    return digest;
+}
+
+std::string accepted_scripts_option(const Arguments& arguments) {
+    return arguments.has(accept_scripts_row.name)
+               ? digest_of_word(arguments.value(accept_scripts_row.name))
+               : std::string();
+}
+
 std::map<std::string, std::string> assignments_of(const std::vector<std::string>& words) {
     std::map<std::string, std::string> assignments;
     for (const std::string& word : words) {

@@ -36,6 +36,14 @@ inline constexpr std::array open_key_options{
 };
 OpenKey open_key_of(const Arguments& arguments);
 
+// The option of every command that puts scripts on the host.
+inline constexpr OptionRow accept_scripts_row{"accept-scripts", 0, "SHA256",
+                                              "accept the scripts of this digest, and no others"};
+// Its digest, empty where it is not given.
+std::string accepted_scripts_option(const Arguments& arguments);
+// A SHA-256 as a word, with or without "sha256:", as 64 lower-case hexadecimal digits.
+std::string digest_of_word(const std::string& word);
+
 // NAME=VALUE words as a map. Throws Error(usage) for a word without '=', or a name given twice.
 std::map<std::string, std::string> assignments_of(const std::vector<std::string>& words);
 

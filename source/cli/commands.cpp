@@ -26,6 +26,7 @@ std::span<const Command> commands() {
         keygen_command,     list_command,       status_command,    inspect_command,
         enter_command,      servicecmd_command, configure_command, settings_command,
         secret_command,     hold_command,       new_command,       checkimage_command,
+        test_command,       dev_command,        diff_command,      trust_command,
         doctor_command,     clean_command,      container_command, serve_command,
         watch_command,      ensure_command,     help_command,      completion_command,
     };

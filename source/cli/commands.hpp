@@ -37,6 +37,11 @@ extern const Command enter_command;
 extern const Command servicecmd_command;
 extern const Command checkimage_command;
 extern const Command new_command;
+extern const Command diff_command;
+extern const Command trust_command;
+extern const Command test_command;
+extern const Command dev_command;
+
 extern const Command clean_command;
 extern const Command hold_command;
 extern const Command undelete_command;

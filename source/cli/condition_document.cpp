@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "service/script_acceptance.hpp"
+
 namespace drunner {
 
 std::string condition_document(std::string_view command, const ServiceCondition& condition) {
@@ -44,6 +46,8 @@ std::string condition_document(std::string_view command, const ServiceCondition&
                                       {"reason", drill->reason}};
         }
         if (command == "inspect") {
+            document["scripts_sha256"] =
+                scripts_digest(condition.manifest->release().script_hashes);
             document["manifest"] = json::parse(to_json(*condition.manifest));
         }
     }

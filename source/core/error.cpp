@@ -21,6 +21,7 @@ constexpr std::array kind_rows{
     KindRow{ErrorKind::invalid_reference, "invalid-reference", false},
     KindRow{ErrorKind::image_not_found, "image-not-found", false},
     KindRow{ErrorKind::image_refused, "image-refused", false},
+    KindRow{ErrorKind::scripts_not_accepted, "scripts-not-accepted", false},
     KindRow{ErrorKind::already_installed, "already-installed", false},
     KindRow{ErrorKind::not_installed, "not-installed", false},
     KindRow{ErrorKind::broken, "broken", false},

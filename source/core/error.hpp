@@ -15,6 +15,7 @@ enum class ErrorKind {
     invalid_reference,     // not an image reference
     image_not_found,       // neither the engine nor a registry has the image
     image_refused,         // the image breaks the contract
+    scripts_not_accepted,  // nobody accepted the scripts that would run as root
     already_installed,     // another service stands where this one should go
     not_installed,         // no service of that name
     broken,                // the installation is not whole

@@ -194,6 +194,25 @@ std::string read_file(const std::string& path) {
     }
 }
 
+void append_file(const std::string& path, std::string_view text) {
+    const FileDescriptor fd(
+        open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd.valid()) {
+        throw system_error("cannot open " + quoted(path), errno);
+    }
+    while (!text.empty()) {
+        const ssize_t written = write(fd.get(), text.data(), text.size());
+        if (written < 0 && errno != EINTR) {
+            throw system_error("cannot write " + quoted(path), errno);
+        }
+        text.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
+    }
+    if (fsync(fd.get()) != 0) {
+        throw system_error("cannot write " + quoted(path), errno);
+    }
+    sync_directory(parent_of(path));
+}
+
 void write_file(const std::string& path, std::string_view content, mode_t mode) {
     const std::string beside = unfinished_name(path);
     write_new_file(beside, content, mode);

@@ -64,6 +64,14 @@ std::string Paths::temp(const ServiceName& name) const {
 std::string Paths::journal(const ServiceName& name) const {
     return service(name) + "/journal";
 }
+std::string Paths::accepted_scripts() const {
+    return state() + "/accepted";
+}
+
+std::string Paths::tests() const {
+    return state() + "/tests";
+}
+
 std::string Paths::images() const {
     return state() + "/images";
 }

@@ -20,6 +20,8 @@ namespace drunner {
 //   P/var/lib/drunner/services/S/secrets/NAME/    a secret
 //   P/var/lib/drunner/services/S/temp             SERVICETEMPDIR
 //   P/var/lib/drunner/services/S/journal          of the operation in progress
+//   P/var/lib/drunner/accepted                    who accepted which scripts
+//   P/var/lib/drunner/tests/ID/                   the prefix of a `drunner test` that goes on
 //   P/var/lib/drunner/images/                     what was read out of images, a cache
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
 //   P/var/lib/drunner/undelete/S-UTC.tar.zst      final backups of obliterated services
@@ -56,6 +58,8 @@ class Paths {
     std::string secret(const ServiceName& name, const std::string& secret) const;
     std::string temp(const ServiceName& name) const;
     std::string journal(const ServiceName& name) const;
+    std::string accepted_scripts() const;
+    std::string tests() const;
     std::string images() const;
     std::string backups() const;
     std::string backups(const ServiceName& name) const;

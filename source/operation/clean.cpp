@@ -7,6 +7,7 @@
 #include "operation/data_snapshot.hpp"
 #include "operation/drill.hpp"
 #include "operation/final_backup.hpp"
+#include "operation/image_test.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
@@ -73,6 +74,9 @@ CleanResult clean(Machine& machine) {
     clean_scratch(machine, result);
     for (const std::string& name : remove_abandoned_drills(machine)) {
         result.removed.push_back("the scratch service of a drill, '" + name + "'");
+    }
+    for (const std::string& id : remove_abandoned_tests(machine)) {
+        result.removed.push_back("what the test '" + id + "' left");
     }
     for (const ServiceName& name : Catalog(machine.paths).names()) {
         try {

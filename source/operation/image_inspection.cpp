@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/review.hpp"
 #include "service/image_cache.hpp"
 #include "service/manifest.hpp"
 
@@ -185,10 +186,10 @@ ServiceConfig evaluate_config(Engine& engine, const Image& image, const ParsedCo
 }
 
 void read_config(Engine& engine, const Image& image, ImageFacts& facts) {
-    const auto file = facts.files->find("servicecfg.sh");
-    if (file == facts.files->end()) {
+    if (!facts.files || !facts.files->contains("servicecfg.sh")) {
         return;
     }
+    const auto file = facts.files->find("servicecfg.sh");
     try {
         ParsedConfig parsed = parse_service_config(file->second.content);
         facts.config =
@@ -231,7 +232,7 @@ std::vector<MemberHead> members_at(Engine& engine, const std::string& container,
 
 }  // namespace
 
-ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference) {
+ImageFacts read_image_files(Machine& machine, const Image& image, std::string_view reference) {
     ImageFacts facts;
     facts.reference = reference;
     facts.os = image.os;
@@ -253,9 +254,12 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
             cache.keep(image.id, {*facts.files, *facts.resolved_user});
         }
     }
-    if (facts.files) {
-        read_config(machine.engine, image, facts);
-    }
+    return facts;
+}
+
+ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference) {
+    ImageFacts facts = read_image_files(machine, image, reference);
+    read_config(machine.engine, image, facts);
     return facts;
 }
 
@@ -291,8 +295,14 @@ void read_image_details(Machine& machine, const Image& image, ImageFacts& facts)
     }
 }
 
-InspectedImage inspect_image(Machine& machine, const Image& image, std::string_view reference) {
-    ImageFacts facts = read_image(machine, image, reference);
+InspectedImage inspect_image(Machine& machine, const ServiceName& service, const Image& image,
+                             std::string_view reference) {
+    ImageFacts facts = read_image_files(machine, image, reference);
+    if (facts.files) {
+        // Before servicecfg.sh, which may have to be evaluated.
+        review_scripts(machine, service, *facts.files, reference);
+    }
+    read_config(machine.engine, image, facts);
     for (const Finding& finding : check_contract(facts)) {
         if (finding.severity == Severity::error) {
             throw Error(

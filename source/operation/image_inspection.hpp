@@ -19,9 +19,13 @@ struct InspectedImage {
     ImageUser user;
 };
 
-// What the rules of the contract say of the image (which the engine has). Creates, reads and
-// deletes one scratch container that is never started, unless the cache knows the image; a
-// servicecfg.sh that needs bash is evaluated in a confined one.
+// The files and the user of the image (which the engine has); servicecfg.sh is not looked into.
+// Creates, reads and deletes scratch containers that are never started, unless the cache knows the
+// image.
+ImageFacts read_image_files(Machine& machine, const Image& image, std::string_view reference);
+
+// What the rules of the contract say of the image: read_image_files, and servicecfg.sh, which is
+// evaluated in a confined container where it needs bash.
 ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference);
 
 // What only checkimage asks, for facts that read_image gave: the image's settings, its directories
@@ -29,7 +33,10 @@ ImageFacts read_image(Machine& machine, const Image& image, std::string_view ref
 // is started here either.
 void read_image_details(Machine& machine, const Image& image, ImageFacts& facts);
 
-// read_image, then the contract: throws Error(image_refused) with the first error's words.
-InspectedImage inspect_image(Machine& machine, const Image& image, std::string_view reference);
+// The image that is about to become a release of the service: its scripts pass review_scripts
+// before anything of it runs, then the contract is checked. Throws Error(scripts_not_accepted), and
+// Error(image_refused) with the first error's words.
+InspectedImage inspect_image(Machine& machine, const ServiceName& service, const Image& image,
+                             std::string_view reference);
 
 }  // namespace drunner

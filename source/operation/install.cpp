@@ -44,7 +44,7 @@ std::optional<Manifest> already_installed(Machine& machine, const ServiceName& n
 
 InstallPlan plan_install(Machine& machine, const ServiceName& name, const ImageReference& image,
                          const ImageChoice& choice, const std::string& pull_word) {
-    InspectedImage inspected = inspect_image(machine, choice.image, image.text());
+    InspectedImage inspected = inspect_image(machine, name, choice.image, image.text());
     Manifest manifest = new_manifest(machine, name);
     manifest.pull = pull_word;
     if (choice.pulled) {

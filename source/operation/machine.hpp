@@ -33,6 +33,8 @@ struct Machine {
     std::chrono::seconds lock_wait{0};
     bool nested = false;  // a hook of the operation that holds the lock called this drunner
     TransactionObserver* observer = nullptr;  // tests watch, and break, steps through it
+    std::string accept_scripts =
+        {};  // the scripts_digest that the operator accepts by this command
 };
 
 }  // namespace drunner

@@ -236,6 +236,29 @@ std::vector<ListedService> list_services(Machine& machine);
 int run_service_command(Machine& machine, const ServiceName& name,
                         const std::vector<std::string>& arguments);
 
+// What an update to an image would change of what runs as root, or decides how it runs.
+struct ChangedScript {
+    std::string path;    // below /drunner
+    std::string before;  // SHA-256, empty for a new one
+    std::string after;   // SHA-256, empty for one that is gone
+};
+struct ScriptDiff {
+    std::string reference;
+    std::string image_id;
+    std::string digest;     // scripts_digest of the image
+    bool accepted = false;  // the scripts pass REVIEW=pin
+    std::vector<ChangedScript> scripts;
+    bool image_changed = false;  // user, volumes, ports, environment ...
+    std::string text;            // unified, printable; empty where nothing changes
+};
+// Compares what is installed as `name`, or nothing where nothing is, with an image that the engine
+// has (default: what the service's reference names there). Nothing is pulled and nothing is
+// started; the engine is asked, and creates and removes scratch containers.
+ScriptDiff diff_image(Machine& machine, const ServiceName& name,
+                      const std::optional<ImageReference>& image);
+// The scripts of these digests may run as root on this host; who says so is recorded.
+Outcome trust(Machine& machine, const ServiceName& name, const std::vector<std::string>& digests);
+
 // What the rules say of an image, pulled where it is absent. Installs and starts nothing; its
 // scripts are read by bash -n and shellcheck. `earlier`, or else an installed service of the same
 // repository, is the release that it is compared with.

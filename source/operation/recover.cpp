@@ -4,6 +4,7 @@
 #include "host/file.hpp"
 #include "operation/data_snapshot.hpp"
 #include "operation/drill.hpp"
+#include "operation/image_test.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
@@ -90,7 +91,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     const ImageReference reference =
         request.image ? *request.image : ImageReference(remains.reference);
     const ImageChoice choice = image_to_recover(machine, remains, request.image);
-    const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
+    const InspectedImage inspected = inspect_image(machine, name, choice.image, reference.text());
     Manifest manifest = remains.manifest ? *remains.manifest : new_manifest(machine, name);
     manifest.engine_socket = machine.engine_socket;
     if (!remains.manifest) {
@@ -177,6 +178,9 @@ RecoverAllResult recover_all(Machine& machine) {
     }
     for (const std::string& name : remove_abandoned_drills(machine)) {
         result.recovered.push_back(name);
+    }
+    for (const std::string& id : remove_abandoned_tests(machine)) {
+        result.recovered.push_back("test " + id);
     }
     return result;
 }

@@ -4,8 +4,8 @@
 #include <charconv>
 #include <set>
 
-#include "archive/digest.hpp"
 #include "host/file.hpp"
+#include "operation/review.hpp"
 #include "operation/volumes.hpp"
 
 namespace drunner {
@@ -40,9 +40,7 @@ Release plan_release(Machine& machine, const InspectedImage& inspected,
     release.gid = inspected.user.gid;
     release.installed_at = iso8601(machine.clock.now());
     release.config = inspected.config;
-    for (const auto& [path, file] : inspected.files) {
-        release.script_hashes[path] = sha256_hex(as_bytes(file.content));
-    }
+    release.script_hashes = script_hashes(inspected.files);
     for (const std::string& extra : inspected.config.extra_containers) {
         ImageQuestion question{ImageReference(extra), policy, {}, pulled};
         if (current != nullptr) {

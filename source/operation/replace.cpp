@@ -77,7 +77,8 @@ ReplacePlan plan_replace(Machine& machine, const BackupHeader& header, const Man
     if (!plan.new_release) {
         return plan;
     }
-    InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
+    InspectedImage inspected =
+        inspect_image(machine, installed.name, choice.image, reference.text());
     if (choice.pulled) {
         remember(next.pulled, choice.image.id);
     }

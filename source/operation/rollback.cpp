@@ -9,6 +9,7 @@
 #include "operation/install_steps.hpp"
 #include "operation/operations.hpp"
 #include "operation/release_plan.hpp"
+#include "operation/review.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -98,6 +99,8 @@ RollbackResult rollback(Machine& machine, const ServiceName& name, const Rollbac
     const Release current = manifest.release();
     require_updatable(machine, manifest);
     require_whole(machine, name, *previous);
+    review_scripts(machine, name, release_files(machine, name, previous->number),
+                   words_for(*previous));
     const bool with_data = request.data && !previous->config.volumes.empty();
     if (with_data) {
         require_kept_data(machine, name, *previous);

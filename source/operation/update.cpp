@@ -175,7 +175,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         return {Outcome::unchanged, manifest, {}, choice.image.id};
     }
 
-    const InspectedImage inspected = inspect_image(machine, choice.image, reference.text());
+    const InspectedImage inspected = inspect_image(machine, name, choice.image, reference.text());
     Manifest next = manifest;
     Release release =
         plan_release(machine, inspected, reference, next_release_number(machine, manifest), policy,

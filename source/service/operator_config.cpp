@@ -143,6 +143,13 @@ SnapshotPolicy snapshot_policy_of(const std::string& value, const Line& line) {
     return found->policy;
 }
 
+Review review_of(const std::string& value, const Line& line) {
+    if (value != "off" && value != "show" && value != "pin") {
+        throw line.wrong("REVIEW is '" + printable(value) + "', where off, show or pin is meant");
+    }
+    return value == "off" ? Review::off : value == "show" ? Review::show : Review::pin;
+}
+
 void take(OperatorConfig& config, const std::string& key, const std::string& value,
           const Line& line) {
     if (key == "PULL") {
@@ -190,6 +197,8 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         config.health_uptime = duration_of(value, line);
     } else if (key == "SNAPSHOT") {
         config.snapshot = snapshot_policy_of(value, line);
+    } else if (key == "REVIEW") {
+        config.review = review_of(value, line);
     } else if (key == "SNAPSHOTLIMIT") {
         config.snapshot_limit = size_of(value, line);
     }

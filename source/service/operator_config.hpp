@@ -20,6 +20,10 @@ std::string_view pull_policy_word(PullPolicy policy);
 // compressed copy; only the one or the other; not at all.
 enum class SnapshotPolicy { automatic, reflink, copy, off };
 
+// What happens to a stranger's scripts before they may run as root: nothing, their difference is
+// shown, or they are refused unless somebody accepted them.
+enum class Review { off, show, pin };
+
 // /etc/drunner/config.sh: KEY=VALUE, read as data, never executed.
 struct OperatorConfig {
     PullPolicy pull = PullPolicy::automatic;
@@ -32,6 +36,7 @@ struct OperatorConfig {
     std::optional<std::chrono::seconds> engine_timeout;
     std::chrono::hours undelete_age{31 * 24};  // UNDELETEDAYS, 0 = keep nothing
     std::chrono::seconds backup_max_age{0};    // BACKUPMAXAGE, 0 = any age
+    Review review = Review::off;               // REVIEW
     SnapshotPolicy snapshot = SnapshotPolicy::automatic;
     std::uint64_t snapshot_limit = 2ULL << 30U;  // SNAPSHOTLIMIT: most bytes of data to copy
     std::chrono::seconds health_uptime{10};      // HEALTHUPTIME, 0 = none

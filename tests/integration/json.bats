@@ -30,6 +30,9 @@ is_error() { # KIND
     document 3 recover dtest
     document 0 secret dtest ls
     document 3 secret dtest rm nosuch
+    document 3 diff dtest
+    document 0 diff dtest dtest-2
+    document 0 trust dtest --sha256 "$(jq -r .sha256 <<<"$output")"
     document 0 uninstall dtest
     document 3 uninstall dtest
     document 0 install dtest

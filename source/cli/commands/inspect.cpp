@@ -3,16 +3,28 @@
 #include "cli/commands.hpp"
 #include "cli/condition_document.hpp"
 #include "operation/operations.hpp"
+#include "service/script_acceptance.hpp"
 
 namespace drunner {
 namespace {
 
 Answer run(const Invocation& invocation) {
     const ServiceName name(invocation.arguments.words[0]);
-    const ServiceCondition condition = examine(invocation.machine_of(name), name);
-    const std::string document = condition_document("inspect", condition);
-    return {condition.whole() ? ExitCode::done : ExitCode::error,
-            nlohmann::json::parse(document).dump(2) + "\n", document};
+    Machine& machine = invocation.machine_of(name);
+    const ServiceCondition condition = examine(machine, name);
+    auto document = nlohmann::json::parse(condition_document("inspect", condition));
+    document["accepted_scripts"] = nlohmann::json::array();
+    for (const ScriptAcceptance& one : ScriptAcceptances(machine.paths).all()) {
+        if (one.service == name.text()) {
+            document["accepted_scripts"].push_back({{"at", one.at},
+                                                    {"sha256", one.digest},
+                                                    {"uid", one.uid},
+                                                    {"sudo_user", one.sudo_user},
+                                                    {"files", one.hashes}});
+        }
+    }
+    return {condition.whole() ? ExitCode::done : ExitCode::error, document.dump(2) + "\n",
+            document.dump(-1, ' ', true)};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace {
 constexpr std::array options{
     OptionRow{"pull", 0, "WORD", "auto, always, missing or never; kept for this service"},
     OptionRow{"set", 0, "NAME=VALUE", "a setting of the service; may be repeated"},
+    accept_scripts_row,
 };
 
 Answer run(const Invocation& invocation) {

@@ -69,7 +69,7 @@ Answer run(const Invocation& invocation) {
     const std::string next = "docker build -t " + request.name.text() + " " + typed(directory);
     return {ExitCode::done,
             "wrote a service image to '" + printable(directory) + "'\nnext: " + next +
-                "\n      drunner checkimage " + request.name.text() + "\n",
+                "\n      drunner test " + request.name.text() + "\n",
             nlohmann::json{
                 {"command", "new"}, {"directory", directory}, {"files", names}, {"next", next}}
                 .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};

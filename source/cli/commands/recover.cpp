@@ -1,6 +1,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "cli/command_words.hpp"
 #include "cli/commands.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -13,6 +14,7 @@ constexpr std::array options{
     OptionRow{"all", 0, nullptr, "finish or undo what was interrupted, on every service"},
     OptionRow{"empty", 0, nullptr, "make missing volumes anew, empty: their data is lost"},
     OptionRow{"move", 0, nullptr, "bind the service to the engine that --host names"},
+    accept_scripts_row,
 };
 
 Answer run_all(const Invocation& invocation) {

@@ -13,6 +13,7 @@ constexpr std::array own_options{
     OptionRow{"image", 0, "REFERENCE", "restore onto this image"},
     OptionRow{"replace", 0, nullptr, "replace the data of the service, or of volumes, that exist"},
     OptionRow{"partial", 0, nullptr, "go on where backup and image declare different volumes"},
+    accept_scripts_row,
 };
 constexpr auto options = joined(own_options, open_key_options);
 

@@ -1,6 +1,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "cli/command_words.hpp"
 #include "cli/commands.hpp"
 #include "operation/operations.hpp"
 
@@ -9,6 +10,7 @@ namespace {
 
 constexpr std::array options{
     OptionRow{"data", 0, nullptr, "with the data that the release was left with"},
+    accept_scripts_row,
 };
 
 Answer run(const Invocation& invocation) {

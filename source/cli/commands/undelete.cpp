@@ -17,6 +17,7 @@ constexpr std::array own_options{
     OptionRow{"as", 0, "NAME", "bring it back under this name"},
     OptionRow{"image", 0, "REFERENCE", "bring it back onto this image"},
     OptionRow{"partial", 0, nullptr, "go on where backup and image declare different volumes"},
+    accept_scripts_row,
 };
 constexpr auto options = joined(own_options, open_key_options);
 

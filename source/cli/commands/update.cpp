@@ -18,6 +18,7 @@ constexpr std::array options{
     OptionRow{"all", 0, nullptr, "every service that is not on hold"},
     OptionRow{"image", 0, "REFERENCE", "take this reference from now on"},
     OptionRow{"pull", 0, "WORD", "auto, always, missing or never; kept for this service"},
+    accept_scripts_row,
 };
 
 std::string_view word_of(UpdateVerdict verdict) {

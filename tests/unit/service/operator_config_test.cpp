@@ -124,6 +124,14 @@ TEST_CASE("a malformed line is refused with its file and number") {
     }
 }
 
+TEST_CASE("REVIEW has three words") {
+    const Scratch scratch;
+    CHECK(loaded(scratch, "").review == Review::off);
+    CHECK(loaded(scratch, "REVIEW=show\n").review == Review::show);
+    CHECK(loaded(scratch, "REVIEW=pin\n").review == Review::pin);
+    CHECK(refusal("\nREVIEW=always\n").find("off, show or pin") != std::string::npos);
+}
+
 TEST_CASE("the words of the pull policies") {
     for (const char* word : {"auto", "always", "missing", "never"}) {
         CHECK(pull_policy_word(*parse_pull_policy(word)) == word);
