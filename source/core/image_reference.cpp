@@ -170,7 +170,8 @@ ImageReference::ImageReference(std::string_view text) : text_(text) {
 }
 
 std::string ImageReference::familiar_repository() const {
-    if (domain_ != docker_hub) {
+    // Without Docker Hub before it, such a first part would be taken for a registry.
+    if (domain_ != docker_hub || names_domain(path_.substr(0, path_.find('/')))) {
         return repository();
     }
     if (path_.starts_with(official_prefix) &&

@@ -262,7 +262,7 @@ run_with_rule() { # RULE [WRAPPER...]
 verdict() { # WHAT
     local told=$status words=$stderr code=0 again=0 recovered patience=${PATIENCE:-0}
     CASES=$((CASES + 1))
-    if [[ $told == 137 || $REACHED == yes ]]; then STRUCK=$((STRUCK + 1)); fi
+    if [[ $told != 0 || $REACHED == yes ]]; then STRUCK=$((STRUCK + 1)); fi
     recovered=$("$DRUNNER_BINARY" recover --all 2>&1) || code=$?
     NOW=$(state)
     for ((; patience > 0; patience--)); do

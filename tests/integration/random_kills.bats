@@ -42,15 +42,15 @@ kill_at_random() { # NAME COUNT
     nothing
 }
 
-@test "updates and restores of a service with data, killed at random moments" {
+@test "updates and replacing restores of a service with data, killed at random moments" {
     sow
     proxy_start
     if all_cases; then
         kill_at_random update 150
-        kill_at_random restore 50
+        kill_at_random replace 50
     else
         kill_at_random update 14
-        kill_at_random restore 6
+        kill_at_random replace 6
     fi
     summary
     ((STRUCK > 0))

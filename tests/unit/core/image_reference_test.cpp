@@ -60,6 +60,7 @@ TEST_CASE("the domain of a reference is told from the path") {
         {"quay.io/a/b/c/d:v1.2-3_4", "quay.io", "a/b/c/d", "v1.2-3_4", "quay.io/a/b/c/d"},
         {"[::1]:5000/app:1", "[::1]:5000", "app", "1", "[::1]:5000/app"},
         {"a/b__c-d---e.f_g", "docker.io", "a/b__c-d---e.f_g", "", "a/b__c-d---e.f_g"},
+        {"docker.io/a.b/c", "docker.io", "a.b/c", "", "docker.io/a.b/c"},
         {"app:UPPER", "docker.io", "library/app", "UPPER", "app"},
     };
     for (const Row& row : rows) {
