@@ -136,8 +136,8 @@ class BackupReader {
 
 // Throws Error(archive_damaged) for what is not a backup, Error(wrong_password) where the key is
 // missing or does not fit (which nobody can tell from a damaged header of an encrypted file),
-// Error(archive_refused) for a newer format. The file descriptor stays the caller's and must
-// outlive the reader.
+// Error(archive_refused) for a newer format and for the 7-Zip archives of 2016. The file descriptor
+// stays the caller's and must outlive the reader.
 std::unique_ptr<BackupReader> open_backup(int fd, const OpenKey& key);
 
 }  // namespace drunner

@@ -36,6 +36,8 @@ constexpr std::size_t name_limit = 255;
 // complete, and nothing else bounds how many wait.
 constexpr std::size_t open_attributes_limit = std::size_t{64} << 20U;
 constexpr int wait_milliseconds = 200;
+// 7zFormat.txt of the LZMA SDK, "SignatureHeader".
+constexpr std::string_view seven_zip_magic = "7z\xbc\xaf\x27\x1c";
 
 [[noreturn]] void damaged(const std::string& why) {
     throw Error(ErrorKind::archive_damaged, fmt::format("the backup is damaged: {}", why));
@@ -119,6 +121,12 @@ ByteSource decrypted(int fd, const OpenKey& key) {
     if (beginning.bytes().starts_with("-----BEGIN AGE")) {
         throw Error(ErrorKind::archive_refused, "the file is age's ASCII armor",
                     "age -d FILE | drunner restore -");
+    }
+    if (beginning.bytes().starts_with(seven_zip_magic)) {
+        throw Error(ErrorKind::archive_refused,
+                    "the file is a 7-Zip archive, as the drunner of 2016 wrote its backups, and "
+                    "this drunner cannot read those",
+                    "7z x -so FILE | tar -xC EMPTYDIRECTORY");
     }
     if (beginning.bytes().empty()) {
         damaged("it is empty");

@@ -159,14 +159,25 @@ TEST_CASE("keys and files that do not fit each other") {
 
 TEST_CASE("what is no backup is said to be none") {
     for (const std::string& bytes :
-         {std::string(), std::string("x"), std::string(100'000, '\0'),
-          std::string("7z\xbc\xaf'\x1c"), compressed("no tar"), with_trailer(""),
-          with_trailer(compressed(tar_end())), with_trailer(compressed(root + tar_end()))}) {
+         {std::string(), std::string("x"), std::string(100'000, '\0'), std::string("7z\xbc\xaf'"),
+          compressed("no tar"), with_trailer(""), with_trailer(compressed(tar_end())),
+          with_trailer(compressed(root + tar_end()))}) {
         CHECK(error_of([&] { verify_bytes(bytes); }).starts_with("archive-damaged"));
     }
     CHECK(error_of([&] {
               verify_bytes("-----BEGIN AGE ENCRYPTED FILE-----\n");
           }).starts_with("archive-refused"));
+}
+
+TEST_CASE("a backup of the drunner of 2016 is refused by name, with and without a key") {
+    const std::string archive = std::string("7z\xbc\xaf'\x1c") + std::string(100, '\0');
+    OpenKey key;
+    for (const char* password : {"", "secret"}) {
+        key.password = Secret(password);
+        const std::string error = error_of([&] { verify_bytes(archive, key); });
+        CHECK(error.starts_with("archive-refused"));
+        CHECK(error.find("7-Zip") != std::string::npos);
+    }
 }
 
 TEST_CASE("a newer format is refused with both versions") {
