@@ -42,12 +42,12 @@ with() { # HOOK:STATUS CODE CALLS drunner ARGUMENTS...
 
 @test "install_end" {
     build_hooked two 2
-    local status
-    for status in 1 loud; do
-        DTEST_FAIL=install_end:$status refused 'install_end' drunner install two
+    local ending
+    for ending in 1 loud; do
+        DTEST_FAIL=install_end:$ending refused 'install_end' drunner install two
     done
-    for status in 0 3 127; do
-        with "install_end:$status" 0 install_end drunner install two
+    for ending in 0 3 127; do
+        with "install_end:$ending" 0 install_end drunner install two
         expect 0 drunner obliterate two --purge
     done
 }
@@ -55,12 +55,12 @@ with() { # HOOK:STATUS CODE CALLS drunner ARGUMENTS...
 @test "update_start and update_end" {
     build_hooked two 2
     build_hooked other 2
-    local status
+    local ending
     expect 0 drunner install two
-    for status in 1 loud; do
-        DTEST_FAIL=update_start:$status rolled_back 'update_start' drunner update two --image other
+    for ending in 1 loud; do
+        DTEST_FAIL=update_start:$ending rolled_back 'update_start' drunner update two --image other
         forget_calls
-        DTEST_FAIL=update_end:$status rolled_back 'update_end' drunner update two --image other
+        DTEST_FAIL=update_end:$ending rolled_back 'update_end' drunner update two --image other
         equals update_start,update_end "$(called)"
     done
     with update_start:3 0 update_start,update_end drunner update two --image other
@@ -104,18 +104,18 @@ with() { # HOOK:STATUS CODE CALLS drunner ARGUMENTS...
 
 @test "uninstall_start and obliterate_start" {
     build_hooked two 2
-    local status
-    for status in 0 1 3 127 loud; do
+    local ending
+    for ending in 0 1 3 127 loud; do
         expect 0 drunner install two
-        with "uninstall_start:$status" 0 uninstall_start drunner uninstall two
+        with "uninstall_start:$ending" 0 uninstall_start drunner uninstall two
     done
-    for status in 0 3 127; do
+    for ending in 0 3 127; do
         expect 0 drunner install two
-        with "obliterate_start:$status" 0 obliterate_start drunner obliterate two --purge
+        with "obliterate_start:$ending" 0 obliterate_start drunner obliterate two --purge
     done
-    for status in 1 loud; do
+    for ending in 1 loud; do
         expect 0 drunner install two
-        with "obliterate_start:$status" 1 obliterate_start drunner obliterate two --purge
+        with "obliterate_start:$ending" 1 obliterate_start drunner obliterate two --purge
         equals "" "$(engine_objects)"
     done
     expect 0 drunner install two
@@ -135,10 +135,10 @@ with() { # HOOK:STATUS CODE CALLS drunner ARGUMENTS...
 @test "status_start and status_end" {
     build_hooked two 2
     expect 0 drunner install two
-    local status
-    for status in 0 3 127; do
-        with "status_start:$status" 0 status_start,status_end drunner status two
-        with "status_end:$status" 0 status_start,status_end drunner status two
+    local ending
+    for ending in 0 3 127; do
+        with "status_start:$ending" 0 status_start,status_end drunner status two
+        with "status_end:$ending" 0 status_start,status_end drunner status two
     done
     with status_end:1 1 status_start,status_end drunner status two
     contains "$output" status_end
@@ -177,4 +177,5 @@ with() { # HOOK:STATUS CODE CALLS drunner ARGUMENTS...
     with : 0 install drunner install one
     with : 0 'backupstart DIR,backupend DIR' drunner backup one b
     with : 0 uninstall drunner uninstall one
+    expect 0 drunner obliterate one --purge
 }
