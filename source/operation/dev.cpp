@@ -12,7 +12,8 @@ namespace drunner {
 namespace {
 
 void build(Machine& machine, const DevRequest& request, const ImageReference& reference) {
-    std::vector<std::string> arguments{"/usr/bin/env", "docker", "build", "-t", reference.text()};
+    std::vector<std::string> arguments{"/usr/bin/env", "docker", "build",
+                                       "--force-rm",   "-t",     reference.text()};
     for (const std::string& argument : request.build_args) {
         arguments.insert(arguments.end(), {"--build-arg", argument});
     }

@@ -80,8 +80,11 @@ containers_count() {
     equals bye "$(<share/term)"
     refused "tenant 'a' has no container 'polite'" drunner container delete a polite
 
-    start_container a stubborn "sh -c 'trap \"\" TERM; while :; do sleep 0.1; done'" \
-        '{"ShutdownTimeout": 1}'
+    # Before the trap stands it would hear TERM.
+    start_container a stubborn \
+        "sh -c 'trap \"\" TERM; touch /share/deaf; while :; do sleep 0.1; done'" \
+        "$(jq '. + {ShutdownTimeout: 1}' <<<"$mount")"
+    until_true test -e share/deaf
     expect 0 drunner container delete a stubborn
     signals=$("$DOCKER" events --since 60s --until 0s --filter "container=$ID" --filter event=kill \
         --format '{{.Actor.Attributes.signal}}')

@@ -17,7 +17,7 @@ passes() { # LEVEL ARGUMENTS...
 
 @test "a new image passes on the first try" {
     expect 0 drunner new demo --base "$BASE_IMAGE"
-    "$DOCKER" build --quiet -t demo demo >/dev/null
+    "$DOCKER" build --quiet --force-rm -t demo demo >/dev/null
     passes 8 demo
 }
 
@@ -102,7 +102,7 @@ passes() { # LEVEL ARGUMENTS...
     equals 'hello from demo' "$output"
     # By hand it is the same: build, update.
     sed -i 's/hello from/greetings from/' demo/drunner/servicerunner
-    "$DOCKER" build --quiet -t demo demo >/dev/null
+    "$DOCKER" build --quiet --force-rm -t demo demo >/dev/null
     expect 0 drunner update demo
     expect 0 demo greet
     equals 'greetings from demo' "$output"
