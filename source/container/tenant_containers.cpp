@@ -256,8 +256,8 @@ void TenantContainers::remove(std::string_view container) {
     const FileLock lock = lock_tenant(host_, tenant_);
     const Container found = find(container);
     constexpr std::chrono::seconds engines_own{10};
-    const json& seconds =
-        member(member(json::parse(found.document, nullptr, false), "Config"), "StopTimeout");
+    const json document = json::parse(found.document, nullptr, false);
+    const json& seconds = member(member(document, "Config"), "StopTimeout");
     host_.engine.stop_container(found.id, seconds.is_number_integer()
                                               ? std::chrono::seconds(seconds.get<std::int64_t>())
                                               : engines_own);
