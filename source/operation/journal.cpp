@@ -201,10 +201,6 @@ JournalRecord Journal::read() const {
     return read_journal(committed ? committed_path_ : path_, committed);
 }
 
-void Journal::remove() {
-    remove_journal(is_committed() ? committed_path_ : path_);
-}
-
 std::vector<JournalRecord> read_journals(const Paths& paths, const ServiceName& service) {
     std::vector<JournalRecord> records;
     for (const bool nested : {true, false}) {

@@ -73,8 +73,6 @@ class Journal {
     bool is_committed() const;
     // What the file says now.
     JournalRecord read() const;
-    // Removes the journal, and the service's directory where nothing else is in it.
-    void remove();
 
   private:
     std::string id_;

@@ -86,6 +86,18 @@ void let_engine_settle(Machine& machine, const JournalRecord& record) {
     }
 }
 
+// The last act on a journal, and only where nothing of it is left to do; adds what fails.
+void close_journal(const std::string& path, std::vector<std::string>& failures) {
+    if (!failures.empty()) {
+        return;
+    }
+    try {
+        remove_journal(path);
+    } catch (const Error& error) {
+        failures.emplace_back(error.what());
+    }
+}
+
 void end_running_hook(Machine& machine, const ServiceName& service, const JournalRecord& record) {
     if (!record.running_hook) {
         return;
@@ -147,7 +159,10 @@ std::vector<std::string> Transaction::roll_back() {
     const CancellationShield shield;
     const JournalRecord record = journal_.read();
     end_running_hook(machine_, service_, record);
-    return undo_in_reverse({machine_, service_, record.operation}, record);
+    std::vector<std::string> failures =
+        undo_in_reverse({machine_, service_, record.operation}, record);
+    close_journal(record.path, failures);
+    return failures;
 }
 
 void transact(Machine& machine, const ServiceName& service, std::string_view verb,
@@ -161,22 +176,21 @@ void transact(Machine& machine, const ServiceName& service, std::string_view ver
         if (!transaction.is_committed()) {
             const auto* known = dynamic_cast<const Error*>(&error);
             const Error told = known != nullptr ? *known : Error(ErrorKind::system, error.what());
-            const std::vector<std::string> failures = transaction.roll_back();
-            if (!failures.empty()) {
+            if (const std::vector<std::string> failures = transaction.roll_back();
+                !failures.empty()) {
                 throw Error(told.kind(), std::string(told.what()) + "; and " + join(failures, "; "),
                             recover_command(service));
             }
-            transaction.journal_.remove();
             throw told.after_roll_back();
         }
     }
     const CancellationShield shield;
-    const std::vector<std::string> failures =
-        finish_all(machine, service, transaction.journal_.read());
+    const JournalRecord record = transaction.journal_.read();
+    std::vector<std::string> failures = finish_all(machine, service, record);
+    close_journal(record.path, failures);
     if (!failures.empty()) {
         throw Error(ErrorKind::unfinished, join(failures, "; "), recover_command(service));
     }
-    transaction.journal_.remove();
 }
 
 Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
@@ -204,12 +218,12 @@ Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
             failures = undo_in_reverse({machine, service, record.operation}, record);
             recovery = Recovery::undone;
         }
+        close_journal(record.path, failures);
         if (!failures.empty()) {
             throw Error(ErrorKind::unfinished,
                         "cannot recover " + what + ": " + join(failures, "; "),
                         recover_command(service));
         }
-        remove_journal(record.path);
     }
     if (has_litter(machine.paths, service)) {
         remove_litter(machine.paths, service);

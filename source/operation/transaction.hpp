@@ -55,7 +55,7 @@ class Transaction {
     Transaction(Machine& machine, const ServiceName& service, std::string_view verb);
     void commit();
     bool is_committed() const { return journal_.is_committed(); }
-    // Undoes everything in reverse; answers what could not be undone.
+    // Undoes everything in reverse and removes the journal; answers what could not be done.
     std::vector<std::string> roll_back();
 
     Machine& machine_;

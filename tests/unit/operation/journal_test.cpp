@@ -49,7 +49,7 @@ TEST_CASE("a journal says what was begun, what is settled, and what is to finish
     CHECK(record.finishes[0].first == "second");
     CHECK(record.finish_indexes[0] == 1);
 
-    journal.remove();
+    remove_journal(journal.read().path);
     CHECK(read_journals(paths, app).empty());
     CHECK_FALSE(exists(paths.service(app)));
 }
