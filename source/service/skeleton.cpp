@@ -43,8 +43,10 @@ Replacements replacements_of(const SkeletonRequest& request) {
         {"@BASE@", request.base.text()},
         {"@VOLUME@", request.volume},
         {"@VERSION@", std::to_string(request.version)},
-        {"@SETTINGS@", listens ? "\"PORT||" + port + "|where it listens on the host|port\"" : ""},
-        {"@PUBLISH@", listens ? "-p \"$PORT:" + port + "\" " : ""},
+        // Without a default: a second instance, and a drill, must find a port that is free.
+        {"@SETTINGS@",
+         listens ? "\"PORT|||where it listens on the host; empty: where it is free|port\"" : ""},
+        {"@PUBLISH@", listens ? "-p \"${PORT:+$PORT:}" + port + "\" " : ""},
         {"@EXPOSE@", listens ? "EXPOSE " + port + "\n" : ""},
     };
     const std::pair<const char*, Hook> hooks[] = {
