@@ -35,6 +35,9 @@ TEST_CASE("a skeleton is filled to the last mark") {
     CHECK(files.at("Dockerfile").content.find("EXPOSE 8080\n") != std::string::npos);
     CHECK(files.at("drunner/servicerunner").content.find("\"${PORT:+$PORT:}8080\"") !=
           std::string::npos);
+    CHECK(
+        files.at("drunner/servicerunner").content.find("== drill ]]; then PORT=; fi\n    docker") !=
+        std::string::npos);
 }
 
 TEST_CASE("a skeleton of version 2 has its hooks' names") {
