@@ -16,7 +16,7 @@ works_as_it_stands() { # FILE COUNT-AT-LEAST
     local line code count=0
     local typed=$BATS_TEST_TMPDIR/typed
     commands_of "$1" | sed "s#/tmp/#$PWD/#g" >"$typed"
-    cd "$ROOT"
+    cd "$ROOT" || return 1
     while IFS= read -r line; do
         [[ -n $line && $line != '#'* ]] || continue
         count=$((count + 1))

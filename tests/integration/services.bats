@@ -71,6 +71,7 @@ saving() {
         until [[ -e said ]]; do sleep 0.1; done; echo look >&3; echo quit >&3; cat <&3' >heard 3>&- 4>&- &
     until_true test -e there
     expect 0 blocks say "the server goes down at noon"
+    expect 1 blocks say
     touch said
     wait $!
     grep -qx "the server goes down at noon" heard
