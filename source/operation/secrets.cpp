@@ -5,6 +5,7 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "operation/changes.hpp"
 #include "operation/secret_steps.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -73,7 +74,8 @@ SecretResult set_secret(Machine& machine, const ServiceName& name, const std::st
     const SecretStore store(machine.paths.secrets(name));
     Secrets all = store.all();
     const auto before = all.find(secret);
-    const bool same = before != all.end() && before->second.reveal() == content.reveal();
+    const bool stood = before != all.end();
+    const bool same = stood && before->second.reveal() == content.reveal();
     all[secret] = content;
     check_secrets(all);
     Manifest next = manifest;
@@ -83,13 +85,21 @@ SecretResult set_secret(Machine& machine, const ServiceName& name, const std::st
     }
     SecretResult result;
     if (!same || next.secrets != manifest.secrets) {
+        result.outcome = Outcome::changed;
+        Facts after = facts_of(next);
+        after["secret " + secret] = stood && !same ? "(changed)" : "set";
+        tell_facts(machine, name, facts_of(manifest), after);
+    }
+    if (result.outcome == Outcome::changed && !machine.check) {
         transact(machine, name, "secret", [&](Transaction& transaction) {
             place_secrets(machine, transaction, name, {{secret, content}});
             write_names(machine, transaction, manifest, next);
         });
-        result.outcome = Outcome::changed;
     }
     result.missing = missing_secrets(store, next);
+    if (machine.check) {
+        std::erase(result.missing, secret);
+    }
     return result;
 }
 
@@ -103,13 +113,20 @@ SecretResult remove_secret(Machine& machine, const ServiceName& name, const std:
     std::erase(next.secrets, secret);
     SecretResult result;
     if (has || next.secrets != manifest.secrets) {
+        result.outcome = Outcome::changed;
+        Facts before = facts_of(manifest);
+        before["secret " + secret] = has ? "set" : "lost";
+        Facts after = facts_of(next);
+        after.erase("secret " + secret);
+        tell_facts(machine, name, before, after);
+    }
+    if (result.outcome == Outcome::changed && !machine.check) {
         transact(machine, name, "secret", [&](Transaction& transaction) {
             if (has) {
                 withdraw_secret(machine, transaction, name, secret);
             }
             write_names(machine, transaction, manifest, next);
         });
-        result.outcome = Outcome::changed;
     }
     result.missing = missing_secrets(store, next);
     return result;

@@ -1,6 +1,7 @@
 #include "operation/settings.hpp"
 
 #include "core/error.hpp"
+#include "operation/changes.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 
@@ -52,11 +53,15 @@ ConfigureResult configure(Machine& machine, const ServiceName& name,
     if (next.settings == manifest.settings) {
         return result;
     }
+    result.outcome = Outcome::changed;
+    tell_facts(machine, name, facts_of(manifest), facts_of(next));
+    if (machine.check) {
+        return result;
+    }
     transact(machine, name, "configure", [&](Transaction& transaction) {
         transaction.perform(write_variables(machine, next));
         transaction.perform(write_manifest(machine, next));
     });
-    result.outcome = Outcome::changed;
     return result;
 }
 
