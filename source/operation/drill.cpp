@@ -133,7 +133,7 @@ DrillReport drill(Machine& machine, const ServiceName& name, const DrillRequest&
     const std::string lock = machine.paths.drill_lock(name);
     std::optional<FileLock> drilling;
     if (!machine.check) {
-        drilling = FileLock::acquire(lock, machine.command_line, machine.lock_wait);
+        drilling.emplace(FileLock::acquire(lock, machine.command_line, machine.lock_wait));
     } else if (const std::string holder = FileLock::holder(lock); !holder.empty()) {
         throw Error(ErrorKind::locked, "'" + lock + "' is locked by " + holder,
                     "try again when that is over");

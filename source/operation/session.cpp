@@ -20,7 +20,8 @@ ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, Use
         rehearse(use);
         return;
     }
-    lock_ = FileLock::acquire(machine.paths.lock(service), machine.command_line, machine.lock_wait);
+    lock_.emplace(
+        FileLock::acquire(machine.paths.lock(service), machine.command_line, machine.lock_wait));
     machine_.nested = lock_->nested();
     if (lock_->nested()) {
         if (use != Use::nested) {
