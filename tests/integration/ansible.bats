@@ -144,6 +144,8 @@ YAML
             (.settings[] | select(.name == "PORT").value), [.secrets[].name],
             ([.services[].service] | sort)]' <<<"$output"
     )"
+    # Its volumes were kept.
+    expect 0 drunner obliterate --purge steady
 }
 
 @test "a failed task says kind, message and next" {
@@ -171,7 +173,7 @@ YAML
     for file in "$ROOT"/scripts/ansible/plugins/modules/*.py; do
         module=drunner.host.$(basename "$file" .py)
         expect 0 ansible-doc -t module --json "$module"
-        jq -e --arg module "$module" '.[$module] | .doc.options.executable and
+        jq -e --arg name "$module" '.[$name] | .doc.options.executable and
             (.examples | length > 0) and .return.message' <<<"$output" >/dev/null
     done
     expect 0 ansible-playbook --syntax-check -i localhost, "$ROOT"/services/*/playbook.yml

@@ -87,7 +87,27 @@ class Drunner(object):
         self.changed = True
         self.changes += changes
         if self.module._diff:
-            self.diff += diff
+            for one in diff:
+                self.merge(one)
+
+    def merge(self, one):
+        """Adds a diff. Two of the same text become one: in check mode the second call did not see
+        what the first would have done, so its lines are moved over, in drunner's order."""
+        for earlier in self.diff:
+            if earlier["after_header"] == one["after_header"]:
+                break
+        else:
+            self.diff.append(one)
+            return
+        if earlier["after"] == one["before"]:
+            earlier["after"] = one["after"]
+            return
+        before, after = one["before"].splitlines(), one["after"].splitlines()
+        lines = [line for line in earlier["after"].splitlines()
+                 if line in after or line not in before]
+        lines += [line for line in after if line not in before]
+        lines.sort(key=lambda line: line.split(": ", 1)[0])
+        earlier["after"] = "".join(line + "\n" for line in lines)
 
     def names(self):
         return self.ask("list", "--names")["names"]

@@ -146,7 +146,9 @@ def young_backup(drunner, params):
     last = drunner.ask("status", params["name"], accepts_error=True).get("last_backup")
     if last is None or not os.path.isfile(last["file"]):
         return None
-    written = datetime.datetime.strptime(last["at"], "%Y-%m-%dT%H:%M:%SZ")
+    # drunner's times are UTC, to the second.
+    written = datetime.datetime.strptime(last["at"][:len("2026-01-02T03:04:05")],
+                                         "%Y-%m-%dT%H:%M:%S")
     age = datetime.datetime.utcnow() - written
     return last if age.total_seconds() <= params["max_age"] else None
 

@@ -79,6 +79,8 @@ extends_documentation_fragment:
   - drunner.host.drunner
 notes:
   - Check mode and diff mode are supported. drunner foretells what it would do.
+  - With C(latest), an update for nothing but the hooks to see changed settings is part of the
+    change that check mode foretells, but not of its diff.
 """
 
 EXAMPLES = r"""
@@ -174,8 +176,10 @@ def release_words(params):
 def install(drunner, params):
     """The answer, and whether the service stands with another image."""
     words = release_words(params)
-    for assignment in assignments(params["settings"]):
-        words += ["--set", assignment]
+    # Of a service that stands settings are no matter of its installation.
+    if params["name"] not in drunner.names():
+        for assignment in assignments(params["settings"]):
+            words += ["--set", assignment]
     try:
         return drunner.change("install", *(words + [params["image"], params["name"]])), False
     except DrunnerError as failure:
@@ -189,9 +193,8 @@ def set_secrets(drunner, params, is_foretold):
     for name in sorted(params["secrets"]):
         if is_foretold:
             # drunner knows nothing yet of a service that is only going to be installed.
-            header = params["name"] + " (settings)"
-            drunner.tell(["secret %s: set" % name], [dict(
-                before_header=header, after_header=header,
+            drunner.tell(["secret %s: set (new)" % name], [dict(
+                before_header=params["name"], after_header=params["name"],
                 before="", after="secret %s: set\n" % name)])
             continue
         answer = drunner.change("secret", params["name"], "set", name,
