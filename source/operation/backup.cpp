@@ -16,6 +16,7 @@
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
+#include "operation/update_steps.hpp"
 #include "operation/volumes.hpp"
 #include "service/secrets.hpp"
 
@@ -252,6 +253,7 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     const ServiceSession session(machine, name, ServiceSession::Use::nested);
     const Manifest manifest = Catalog(machine.paths).load(name);
     require_own_engine(machine, manifest);
+    require_servicerunner(machine, name);
     BackupPlan plan;
     plan.verb = "backup";
     plan.header = header_of(machine, manifest);

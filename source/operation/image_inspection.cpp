@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "archive/image_layers.hpp"
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -118,9 +119,11 @@ class LazyContainer {
     std::optional<ScratchContainer> container_;
 };
 
-void read_user(Engine& engine, LazyContainer& container, ImageFacts& facts) {
-    const auto file = [&](std::string_view path) {
-        return account_file(engine, container.id(), path);
+void read_user(Engine& engine, LazyContainer& container, const ImageLayers& layers,
+               ImageFacts& facts) {
+    const auto file = [&](const std::string& path) {
+        auto here = layers.file(path.substr(1), account_file_limit);
+        return here ? here : account_file(engine, container.id(), path);
     };
     try {
         facts.resolved_user = resolve_image_user(
@@ -262,15 +265,19 @@ ImageFacts read_image_files(Machine& machine, const Image& image, std::string_vi
         facts.files = cached->files;
         facts.resolved_user = cached->user;
     } else {
+        const ImageLayers layers(image.layers);
+        facts.files = layers.files("drunner");
         // Each archive costs the engine tens of milliseconds whatever its size, and those of one
         // container wait for each other: two containers, side by side. --check promises one.
-        const bool in_turn = machine.check || needs_no_lookup(image.user);
+        const bool beside = !facts.files && !machine.check && !needs_no_lookup(image.user);
         LazyContainer for_files(machine.engine, image);
         LazyContainer for_user(machine.engine, image);
-        auto user = std::async(in_turn ? std::launch::deferred : std::launch::async, [&] {
-            read_user(machine.engine, machine.check ? for_files : for_user, facts);
+        auto user = std::async(beside ? std::launch::async : std::launch::deferred, [&] {
+            read_user(machine.engine, machine.check ? for_files : for_user, layers, facts);
         });
-        read_files(machine.engine, for_files, facts);
+        if (!facts.files) {
+            read_files(machine.engine, for_files, facts);
+        }
         user.get();
         if (facts.files && facts.resolved_user && !machine.check) {
             cache.keep(image.id, {*facts.files, *facts.resolved_user});

@@ -135,7 +135,7 @@ Facts facts_of(const Traces& traces, const std::vector<std::string>& volumes) {
         facts["launcher"] = traces.launcher;
     }
     for (const std::string& volume : volumes) {
-        facts.emplace("volume " + volume, "kept");
+        facts.emplace("volume " + volume, "its data");
     }
     return facts;
 }
@@ -149,12 +149,10 @@ Facts volumes_of(const Facts& facts) {
 
 void tell_removal(Machine& machine, const ServiceName& name, const Traces& traces,
                   const Facts& before, const Facts& after) {
+    tell_change(machine, "'" + name.text() + "' goes");
     tell_facts(machine, name, before, after);
     if (traces.manifest) {
         tell_scripts(machine, name, release_files(machine, name, traces.manifest->current), {});
-    }
-    if (traces.containers) {
-        tell_change(machine, "the containers of '" + name.text() + "' go");
     }
 }
 

@@ -8,6 +8,7 @@
 #include "operation/changes.hpp"
 #include "operation/secret_steps.hpp"
 #include "operation/session.hpp"
+#include "operation/settings.hpp"
 #include "operation/steps.hpp"
 
 namespace drunner {
@@ -35,6 +36,12 @@ void write_names(Machine& machine, Transaction& transaction, const Manifest& bef
     if (before.secrets != after.secrets) {
         transaction.perform(write_variables(machine, after));
         transaction.perform(write_manifest(machine, after));
+    }
+}
+
+void require_names_writable(const Machine& machine, const Manifest& before, const Manifest& after) {
+    if (before.secrets != after.secrets) {
+        require_variables(machine, after.name);
     }
 }
 
@@ -85,6 +92,7 @@ SecretResult set_secret(Machine& machine, const ServiceName& name, const std::st
     }
     SecretResult result;
     if (!same || next.secrets != manifest.secrets) {
+        require_names_writable(machine, manifest, next);
         result.outcome = Outcome::changed;
         Facts after = facts_of(next);
         after["secret " + secret] = stood && !same ? "(changed)" : "set";
@@ -113,6 +121,7 @@ SecretResult remove_secret(Machine& machine, const ServiceName& name, const std:
     std::erase(next.secrets, secret);
     SecretResult result;
     if (has || next.secrets != manifest.secrets) {
+        require_names_writable(machine, manifest, next);
         result.outcome = Outcome::changed;
         Facts before = facts_of(manifest);
         before["secret " + secret] = has ? "set" : "lost";

@@ -19,12 +19,15 @@
 
 namespace drunner {
 
-void require_updatable(Machine& machine, const Manifest& manifest) {
-    if (file_type(machine.paths.servicerunner(manifest.name)) != FileType::regular) {
-        throw Error(ErrorKind::broken,
-                    "'" + manifest.name.text() + "' has no servicerunner any more",
-                    "drunner recover " + manifest.name.text());
+void require_servicerunner(const Machine& machine, const ServiceName& service) {
+    if (file_type(machine.paths.servicerunner(service)) != FileType::regular) {
+        throw Error(ErrorKind::broken, "'" + service.text() + "' has no servicerunner any more",
+                    "drunner recover " + service.text());
     }
+}
+
+void require_updatable(Machine& machine, const Manifest& manifest) {
+    require_servicerunner(machine, manifest.name);
     for (const ManagedVolume& volume : manifest.volumes) {
         if (!machine.engine.find_volume(volume.name)) {
             throw Error(ErrorKind::volume_missing,
