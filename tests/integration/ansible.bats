@@ -89,10 +89,11 @@ YAML
     play 0 both.yml
     equals 2 "$(changed_tasks)"
     expect 0 env PASS=open-barley drunner verify hello.dr
-    before=$(whole_world)
+    # A real run takes the locks, so only what is no lock is compared.
+    before=$(snapshot)
     play 0 both.yml --diff
     equals 0 "$(changed_tasks)"
-    same "$before" "$(whole_world)"
+    same "$before" "$(snapshot)"
 
     # Ansible's own words show what it hands to the module, and that is no secret.
     run env -u ANSIBLE_STDOUT_CALLBACK ansible-playbook -vvv -i localhost, playbook.yml --diff
