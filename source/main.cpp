@@ -63,7 +63,9 @@ class RealMachine {
     RealMachine(const Arguments& arguments, const std::optional<ServiceName>& service,
                 const std::string& prefix, const std::string& command_line)
         : paths_(prefix), progress_(style_of(arguments)) {
-        set_up_log(paths_.log_directory(), command_line);
+        if (!arguments.has("check")) {
+            set_up_log(paths_.log_directory(), command_line);
+        }
         OperatorConfig config = load_operator_config(paths_);
         const std::string socket = socket_for(service, arguments.value("host"));
         EngineLimits limits;

@@ -10,6 +10,7 @@
 
 #include "core/exit_code.hpp"
 #include "core/service_name.hpp"
+#include "operation/changes.hpp"
 #include "operation/machine.hpp"
 
 namespace drunner {
@@ -51,11 +52,21 @@ using MachineMaker = std::function<Machine&(const Arguments&, const std::optiona
 struct Invocation {
     const Arguments& arguments;
     MachineMaker make_machine;
+    Changes& changes;  // where what is done without a machine is told
+
+    bool is_check() const { return arguments.has("check"); }
 
     Machine& machine() const { return make_machine(arguments, std::nullopt); }
     Machine& machine_of(const ServiceName& service) const {
         return make_machine(arguments, service);
     }
+};
+
+// What --check means for a command.
+enum class CheckMode {
+    refused,    // it cannot foretell what it would change: an error
+    foretold,   // it says what would change, and its exit code is that of the real run
+    reads_only  // it changes nothing anyway
 };
 
 struct Command {
@@ -68,6 +79,7 @@ struct Command {
     std::size_t most_words;
     bool service_tail;  // everything after the service's name belongs to the service
     Answer (*run)(const Invocation& invocation);
+    CheckMode check = CheckMode::refused;
     // Where the first word is this one, everything after so many words is handed on untouched.
     std::string_view tail_verb = {};
     std::size_t tail_words = 0;

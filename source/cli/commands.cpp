@@ -10,6 +10,8 @@ constexpr std::array global_rows{
     OptionRow{"help", 'h', nullptr, "say what the command does"},
     OptionRow{"host", 'H', "URL", "the engine's socket, unix:///path"},
     OptionRow{"json", 0, nullptr, "answer with one JSON document"},
+    OptionRow{"check", 0, nullptr, "say what would change, and change nothing"},
+    OptionRow{"diff", 0, nullptr, "show what changes as a unified diff"},
     OptionRow{"verbose", 'v', nullptr, "say more"},
     OptionRow{"quiet", 'q', nullptr, "say only what went wrong"},
     OptionRow{"no-color", 0, nullptr, "no colours (also NO_COLOR)"},

@@ -11,9 +11,88 @@
 #include "cli/stderr_progress.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "host/write_ban.hpp"
+#include "operation/changes.hpp"
+#include "operation/rehearsal.hpp"
 
 namespace drunner {
 namespace {
+
+// The text of --check where something would change; where nothing would, the command's own words
+// are as true as without it.
+std::string foretold_text(const Changes& changes) {
+    std::string text = "would change:\n";
+    for (const std::string& words : changes.words) {
+        text += "  " + words + "\n";
+    }
+    return text + "nothing was changed (--check)\n";
+}
+
+void add_changes(const Arguments& arguments, const Changes& changes, Answer& answer) {
+    using nlohmann::json;
+    if (arguments.has("check") && answer.code == ExitCode::done && !changes.words.empty()) {
+        answer.text = foretold_text(changes);
+    }
+    json document = json::parse(answer.document);
+    if (arguments.has("check")) {
+        document["check"] = true;
+    }
+    if (!document.contains("changes")) {
+        document["changes"] = changes.words;
+    }
+    if (arguments.has("diff")) {
+        answer.text = unified_text(changes) + answer.text;
+        json texts = json::array();
+        for (const TextChange& change : changes.texts) {
+            texts.push_back({{"before_header", change.before_header},
+                             {"after_header", change.after_header},
+                             {"before", change.before},
+                             {"after", change.after}});
+        }
+        document["diff"] = std::move(texts);
+    }
+    answer.document = document.dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+// With --check nothing of the command has more than a Rehearsal to work with.
+Answer run_command(const Command& command, const Arguments& arguments,
+                   const MachineMaker& make_machine) {
+    const bool check = arguments.has("check");
+    if (check && command.check == CheckMode::refused) {
+        throw Error(ErrorKind::usage,
+                    "'drunner " + std::string(command.name) +
+                        "' cannot foretell what it would change, so it does not take --check",
+                    "drunner help " + std::string(command.name));
+    }
+    std::optional<WriteBan> ban;
+    if (check) {
+        ban.emplace();
+    }
+    Changes changes;
+    std::optional<Machine> told;
+    std::optional<Rehearsal> rehearsal;
+    const MachineMaker make = [&](const Arguments& words,
+                                  const std::optional<ServiceName>& service) -> Machine& {
+        if (!told) {
+            told.emplace(make_machine(words, service));
+            told->changes = &changes;
+            if (check) {
+                rehearsal.emplace(*told);
+            }
+        }
+        return check ? rehearsal->machine() : *told;
+    };
+    Answer answer = command.run({arguments, make, changes});
+    const bool asked = check || arguments.has("diff");
+    if (answer.code == ExitCode::no_change) {
+        changes = {};
+    }
+    // A document is missing where stdout carries something else.
+    if (asked && command.check == CheckMode::foretold && !answer.document.empty()) {
+        add_changes(arguments, changes, answer);
+    }
+    return answer;
+}
 
 Answer answer_of(const std::vector<std::string>& words, const MachineMaker& make_machine) {
     const CommandLine line = parse_command_line(words);
@@ -25,7 +104,7 @@ Answer answer_of(const std::vector<std::string>& words, const MachineMaker& make
         const std::string text = line.command == nullptr ? help_text() : help_text(*line.command);
         return {ExitCode::done, text, nlohmann::json{{"command", "help"}, {"text", text}}.dump()};
     }
-    return line.command->run({line.arguments, make_machine});
+    return run_command(*line.command, line.arguments, make_machine);
 }
 
 void print_error(const Error& error, bool as_json) {

@@ -24,6 +24,7 @@ struct EngineInfo {
     std::vector<std::string> insecure_registries;  // host[:port] and CIDR, as the engine lists them
     unsigned processors = 0;
     std::string root_directory;  // where the engine keeps its own files
+    std::string architecture;    // of its machine, as uname says it: "x86_64"
 };
 
 struct Image {

@@ -25,4 +25,41 @@ std::int64_t number_of(const json& object, const char* key) {
     return value.is_number_integer() ? value.get<std::int64_t>() : 0;
 }
 
+std::vector<std::string> texts_of(const json& object, const char* key) {
+    const json& value = member(object, key);
+    std::vector<std::string> texts;
+    if (value.is_array()) {
+        for (const json& text : value) {
+            if (text.is_string()) {
+                texts.push_back(text.get<std::string>());
+            }
+        }
+    } else if (value.is_string()) {
+        texts.push_back(value.get<std::string>());
+    }
+    return texts;
+}
+
+std::map<std::string, std::string> pairs_of(const json& object, const char* key) {
+    const json& value = member(object, key);
+    std::map<std::string, std::string> pairs;
+    if (value.is_object()) {
+        for (const auto& [name, text] : value.items()) {
+            pairs[name] = text.is_string() ? text.get<std::string>() : "";
+        }
+    }
+    return pairs;
+}
+
+std::vector<std::string> names_of(const json& object, const char* key) {
+    const json& value = member(object, key);
+    std::vector<std::string> names;
+    if (value.is_object()) {
+        for (const auto& [name, ignored] : value.items()) {
+            names.push_back(name);
+        }
+    }
+    return names;
+}
+
 }  // namespace drunner

@@ -30,6 +30,12 @@ class Registry {
     // for what a registry answers or fails to answer; Error(interrupted) passes.
     virtual ManifestAnswer resolve(const ImageReference& reference) = 0;
 
+    // What a pull of the reference would bring to this engine, as far as the registry tells it
+    // without a layer: id, digest and configuration, by GETs of the manifest and of the
+    // configuration, which some registries count as a pull. `tags` and `size` stay empty. Throws
+    // Error(image_not_found, registry_denied, registry_unreachable) as a pull does.
+    virtual Image describe(const ImageReference& reference) = 0;
+
     // The credentials to hand to the engine for a pull.
     virtual RegistryAuth credentials(const ImageReference& reference) = 0;
 };

@@ -18,6 +18,7 @@
 #include "engine/attached_stream.hpp"
 #include "engine/engine_streams.hpp"
 #include "engine/http.hpp"
+#include "engine/image_config.hpp"
 #include "engine/json_fields.hpp"
 #include "engine/pull_error.hpp"
 
@@ -69,49 +70,12 @@ bool names_by_id(std::string_view text, std::string_view id) {
 }
 
 // The engine's documents leave out or null what is empty, and differ in this between versions:
-// these readers, like those of json_fields.hpp, answer the empty value for everything that is not
-// of the expected type.
+// this reader, like those of json_fields.hpp, answers the empty value for everything that is not of
+// the expected type.
 
 bool flag_of(const json& object, const char* key) {
     const json& value = member(object, key);
     return value.is_boolean() && value.get<bool>();
-}
-
-std::vector<std::string> texts_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    std::vector<std::string> texts;
-    if (value.is_array()) {
-        for (const json& text : value) {
-            if (text.is_string()) {
-                texts.push_back(text.get<std::string>());
-            }
-        }
-    } else if (value.is_string()) {
-        texts.push_back(value.get<std::string>());
-    }
-    return texts;
-}
-
-std::map<std::string, std::string> pairs_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    std::map<std::string, std::string> pairs;
-    if (value.is_object()) {
-        for (const auto& [name, text] : value.items()) {
-            pairs[name] = text.is_string() ? text.get<std::string>() : "";
-        }
-    }
-    return pairs;
-}
-
-std::vector<std::string> names_of(const json& object, const char* key) {
-    const json& value = member(object, key);
-    std::vector<std::string> names;
-    if (value.is_object()) {
-        for (const auto& [name, ignored] : value.items()) {
-            names.push_back(name);
-        }
-    }
-    return names;
 }
 
 std::vector<Mount> mounts_of(const json& object) {
@@ -212,22 +176,13 @@ std::vector<std::string> layers_of(const json& document) {
 }
 
 Image image_of(const json& document) {
-    const json& config = member(document, "Config");
     Image image;
     image.id = text_of(document, "Id");
     image.tags = texts_of(document, "RepoTags");
     image.digests = texts_of(document, "RepoDigests");
-    image.user = text_of(config, "User");
-    image.entrypoint = texts_of(config, "Entrypoint");
-    image.command = texts_of(config, "Cmd");
-    image.environment = texts_of(config, "Env");
-    image.volumes = names_of(config, "Volumes");
-    image.exposed_ports = names_of(config, "ExposedPorts");
-    image.labels = pairs_of(config, "Labels");
+    read_image_config(member(document, "Config"), image);
     image.os = text_of(document, "Os");
     image.architecture = text_of(document, "Architecture");
-    const auto test = texts_of(member(config, "Healthcheck"), "Test");
-    image.has_healthcheck = !test.empty() && test.front() != "NONE";
     image.size = static_cast<std::uint64_t>(number_of(document, "Size"));
     image.layers = layers_of(document);
     return image;
@@ -542,6 +497,7 @@ EngineInfo RestEngine::info() {
     }
     info.processors = static_cast<unsigned>(std::max<std::int64_t>(number_of(host, "NCPU"), 0));
     info.root_directory = text_of(host, "DockerRootDir");
+    info.architecture = text_of(host, "Architecture");
     const json& registries = member(host, "RegistryConfig");
     info.insecure_registries = texts_of(registries, "InsecureRegistryCIDRs");
     const json& indexes = member(registries, "IndexConfigs");

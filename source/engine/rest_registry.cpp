@@ -23,6 +23,8 @@
 #include "core/text.hpp"
 #include "engine/credentials.hpp"
 #include "engine/http.hpp"
+#include "engine/image_config.hpp"
+#include "engine/json_fields.hpp"
 #include "host/file.hpp"
 
 namespace drunner {
@@ -195,6 +197,7 @@ class RestRegistry final : public Registry {
         : engine_(engine), limits_(std::move(limits)), store_(docker_config) {}
 
     ManifestAnswer resolve(const ImageReference& reference) override;
+    Image describe(const ImageReference& reference) override;
     RegistryAuth credentials(const ImageReference& reference) override {
         return registry_auth(store_.find(reference.domain()), reference.domain());
     }
@@ -202,8 +205,12 @@ class RestRegistry final : public Registry {
   private:
     ManifestAnswer ask(const ImageReference& reference);
     std::string ask_registry(const ImageReference& reference);
-    HttpResponse head(Site& site, const ImageReference& reference,
-                      const std::string& authorization);
+    Image ask_description(const ImageReference& reference);
+    // The answer to a request that the reference's registry allows; its part of the path is below
+    // "/v2/NAME/". Throws Refusal for every other answer.
+    HttpResponse fetch(const ImageReference& reference, const std::string& method,
+                       const std::string& path);
+    json fetch_json(const ImageReference& reference, const std::string& path);
     HttpResponse perform(Http& http, const HttpRequest& request, const std::string& domain);
     HttpResponse perform(Site& site, const HttpRequest& request);
     std::string authorization(Site& site, const ImageReference& reference,
@@ -293,15 +300,100 @@ ManifestAnswer RestRegistry::ask(const ImageReference& reference) {
 }
 
 std::string RestRegistry::ask_registry(const ImageReference& reference) {
+    const HttpResponse response = fetch(reference, "HEAD", "manifests/" + reference.manifest());
+    std::string digest = response.header("docker-content-digest");
+    if (!is_digest(digest)) {
+        throw Refusal{Verdict::unreachable, "registry '" + printable(reference.domain()) +
+                                                "' did not name the manifest's digest"};
+    }
+    return digest;
+}
+
+Image RestRegistry::describe(const ImageReference& reference) {
+    const std::string context = "cannot ask for '" + printable(reference.text()) + "': ";
+    try {
+        return ask_description(reference);
+    } catch (const Refusal& met) {
+        switch (met.verdict) {
+            case Verdict::not_found:
+                throw Error(ErrorKind::image_not_found, context + met.message);
+            case Verdict::denied:
+                throw Error(ErrorKind::registry_denied, context + met.message,
+                            "docker login " + reference.domain());
+            default:
+                throw Error(ErrorKind::registry_unreachable, context + met.message);
+        }
+    }
+}
+
+// Of an index that of this engine's platform.
+Image RestRegistry::ask_description(const ImageReference& reference) {
+    const std::string registry = "registry '" + printable(reference.domain()) + "'";
+    const HttpResponse response = fetch(reference, "GET", "manifests/" + reference.manifest());
+    json manifest = json::parse(response.body, nullptr, false);
+    if (const json& entries = member(manifest, "manifests"); entries.is_array()) {
+        const std::string machine = engine_.info().architecture;
+        const std::string_view architecture = platform_architecture(machine);
+        const auto found = std::find_if(entries.begin(), entries.end(), [&](const json& entry) {
+            const json& platform = member(entry, "platform");
+            return text_of(platform, "os") == "linux" &&
+                   text_of(platform, "architecture") == architecture;
+        });
+        const std::string digest = found == entries.end() ? "" : text_of(*found, "digest");
+        if (!is_digest(digest)) {
+            throw Refusal{Verdict::not_found,
+                          registry + " has no image of it for linux/" + printable(architecture)};
+        }
+        manifest = fetch_json(reference, "manifests/" + digest);
+    }
+    Image image;
+    image.id = text_of(member(manifest, "config"), "digest");
+    if (!is_digest(image.id)) {
+        throw Refusal{Verdict::unreachable, registry + " did not answer with a manifest"};
+    }
+    const std::string named = response.header("docker-content-digest");
+    const std::string digest = reference.digest().empty() ? named : reference.digest();
+    if (is_digest(digest)) {
+        image.digests.push_back(reference.familiar_repository() + "@" + digest);
+    }
+    const json document = fetch_json(reference, "blobs/" + image.id);
+    image.os = text_of(document, "os");
+    image.architecture = text_of(document, "architecture");
+    read_image_config(member(document, "config"), image);
+    return image;
+}
+
+json RestRegistry::fetch_json(const ImageReference& reference, const std::string& path) {
+    json document = json::parse(fetch(reference, "GET", path).body, nullptr, false);
+    if (!document.is_object()) {
+        throw Refusal{Verdict::unreachable,
+                      "registry '" + printable(reference.domain()) + "' did not answer with JSON"};
+    }
+    return document;
+}
+
+HttpResponse RestRegistry::fetch(const ImageReference& reference, const std::string& method,
+                                 const std::string& path) {
     Site& site = site_of(reference.domain());
+    const auto ask_with = [&](const std::string& proof) {
+        HttpRequest request;
+        request.method = method;
+        request.path = "/v2/" + reference.path() + "/" + path;
+        request.redirects = most_redirects;
+        request.headers.emplace_back(accepted_manifests);
+        if (!proof.empty()) {
+            request.headers.push_back("Authorization: " + proof);
+        }
+        return perform(site, request);
+    };
     Challenge challenge;
     {
         const std::lock_guard lock(site.mutex);
         challenge = site.challenge;
     }
     // Once a registry said how it wants to be asked, the next reference needs no refusal first.
-    HttpResponse response = head(
-        site, reference, challenge.scheme.empty() ? "" : authorization(site, reference, challenge));
+    HttpResponse response =
+        ask_with(challenge.scheme.empty() ? "" : authorization(site, reference, challenge));
     if (response.status == 401) {
         challenge = parse_challenge(response.header("www-authenticate"));
         {
@@ -311,13 +403,13 @@ std::string RestRegistry::ask_registry(const ImageReference& reference) {
         }
         const std::string proof = authorization(site, reference, challenge);
         if (!proof.empty()) {
-            response = head(site, reference, proof);
+            response = ask_with(proof);
         }
     }
     const std::string registry = "registry '" + printable(site.domain) + "'";
     switch (response.status) {
         case 200:
-            break;
+            return response;
         case 404:
             throw Refusal{Verdict::not_found, registry + " does not have it"};
         case 401:
@@ -327,24 +419,6 @@ std::string RestRegistry::ask_registry(const ImageReference& reference) {
             throw Refusal{Verdict::unreachable, registry + " answered with HTTP status " +
                                                     std::to_string(response.status)};
     }
-    std::string digest = response.header("docker-content-digest");
-    if (!is_digest(digest)) {
-        throw Refusal{Verdict::unreachable, registry + " did not name the manifest's digest"};
-    }
-    return digest;
-}
-
-HttpResponse RestRegistry::head(Site& site, const ImageReference& reference,
-                                const std::string& authorization) {
-    HttpRequest request;
-    request.method = "HEAD";
-    request.path = "/v2/" + reference.path() + "/manifests/" + reference.manifest();
-    request.headers.emplace_back(accepted_manifests);
-    if (!authorization.empty()) {
-        request.headers.push_back("Authorization: " + authorization);
-    }
-    request.redirects = most_redirects;
-    return perform(site, request);
 }
 
 // Tries the candidates until one answers; from then on that one.

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "core/error.hpp"
+#include "host/write_ban.hpp"
 
 namespace drunner {
 namespace {
@@ -43,6 +44,7 @@ void write_all(int fd, std::string_view content, const std::string& path) {
 }
 
 void write_new_file(const std::string& path, std::string_view content, mode_t mode) {
+    WriteBan::require_none(path);
     FileDescriptor fd(
         open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
     if (!fd.valid()) {
@@ -195,6 +197,7 @@ std::string read_file(const std::string& path) {
 }
 
 void append_file(const std::string& path, std::string_view text) {
+    WriteBan::require_none(path);
     const FileDescriptor fd(
         open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) {
@@ -236,6 +239,7 @@ void create_file(const std::string& path, std::string_view content, mode_t mode)
 }
 
 bool make_directories(const std::string& path, mode_t mode) {
+    WriteBan::require_none(path);
     if (mkdir(path.c_str(), mode) == 0) {
         if (chmod(path.c_str(), mode) != 0) {
             throw system_error("cannot set the mode of " + quoted(path), errno);
@@ -262,6 +266,7 @@ bool remove_tree(const std::string& path) {
         }
         throw system_error("cannot remove " + quoted(path), errno);
     }
+    WriteBan::require_none(path);
     Removal(status.st_dev).remove(AT_FDCWD, path.c_str(), path);
     return true;
 }
@@ -286,6 +291,7 @@ std::vector<std::string> directory_entries(const std::string& path) {
 }
 
 void rename_file(const std::string& from, const std::string& to) {
+    WriteBan::require_none(from);
     if (rename(from.c_str(), to.c_str()) != 0) {
         throw system_error("cannot rename " + quoted(from) + " to " + quoted(to), errno);
     }
@@ -293,6 +299,7 @@ void rename_file(const std::string& from, const std::string& to) {
 }
 
 void rename_new(const std::string& from, const std::string& to) {
+    WriteBan::require_none(from);
     if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST) {
             throw Error(ErrorKind::file_exists, quoted(to) + " exists already");
@@ -303,6 +310,7 @@ void rename_new(const std::string& from, const std::string& to) {
 }
 
 void exchange_files(const std::string& a, const std::string& b) {
+    WriteBan::require_none(a);
     if (renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) != 0) {
         throw system_error("cannot exchange " + quoted(a) + " and " + quoted(b), errno);
     }
@@ -311,6 +319,7 @@ void exchange_files(const std::string& a, const std::string& b) {
 }
 
 void replace_symlink(const std::string& target, const std::string& link) {
+    WriteBan::require_none(link);
     const std::string beside = unfinished_name(link);
     if (symlink(target.c_str(), beside.c_str()) != 0) {
         throw system_error("cannot create the link " + quoted(beside), errno);

@@ -19,6 +19,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/process.hpp"
+#include "host/write_ban.hpp"
 
 namespace drunner {
 namespace {
@@ -95,6 +96,7 @@ std::string describe(const Holder& holder) {
 }
 
 FileDescriptor open_lock_file(const std::string& path) {
+    WriteBan::require_none(path);
     make_directories(parent_of(path));
     FileDescriptor fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) {

@@ -11,10 +11,12 @@
 #include "core/text.hpp"
 #include "host/file.hpp"
 #include "operation/backup_steps.hpp"
+#include "operation/changes.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
+#include "operation/update_steps.hpp"
 #include "operation/volumes.hpp"
 #include "service/secrets.hpp"
 
@@ -42,7 +44,9 @@ std::vector<BackupVolume> volumes_of(Machine& machine, const Manifest& manifest)
 std::string new_backup_path(const Machine& machine, const ServiceName& name,
                             const BackupRequest& request) {
     const std::string directory = machine.config.backup_directory + "/" + name.text();
-    make_directories(directory);
+    if (!machine.check) {
+        make_directories(directory);
+    }
     return directory + "/" + compact_utc(machine.clock.now()) + ".tar.zst" +
            (request.key.empty() ? "" : ".age");
 }
@@ -68,6 +72,19 @@ std::string make_hook_directory(const std::string& outer) {
     return inner;
 }
 
+// Before a hook runs for a file that cannot be made.
+void require_new_file(const ServiceName& name, const std::string& file) {
+    const std::string way_out = "drunner backup " + name.text() + " OTHERFILE";
+    if (exists(file)) {
+        throw Error(ErrorKind::file_exists, "'" + printable(file) + "' exists already", way_out);
+    }
+    if (!std::filesystem::is_directory(parent_of(file))) {
+        throw Error(ErrorKind::system,
+                    "'" + printable(parent_of(file)) + "' is no directory to write a backup to",
+                    way_out);
+    }
+}
+
 // The last backup tells what this one will take; the first one finds out.
 void require_room(const std::string& file, const Manifest& manifest) {
     if (!manifest.last_backup) {
@@ -75,7 +92,7 @@ void require_room(const std::string& file, const Manifest& manifest) {
     }
     const std::string directory = parent_of(file);
     const std::uint64_t needed = manifest.last_backup->written_bytes;
-    const std::uint64_t free = free_space(directory);
+    const std::uint64_t free = room_in(directory);
     if (free < needed) {
         throw Error(ErrorKind::no_space,
                     "'" + printable(directory) + "' has " + human_size(free) +
@@ -220,16 +237,23 @@ void tell_left_out(Machine& machine, const BackupResult& result) {
     }
 }
 
+unsigned long long room_in(std::string directory) {
+    while (!exists(directory) && parent_of(directory) != directory) {
+        directory = parent_of(directory);
+    }
+    return free_space(directory);
+}
+
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request) {
     check_backup_key(request.key);
     const bool to_file = request.output < 0;
-    if (to_file && !request.file.empty() && exists(request.file)) {
-        throw Error(ErrorKind::file_exists, "'" + printable(request.file) + "' exists already",
-                    "drunner backup " + name.text() + " OTHERFILE");
+    if (to_file && !request.file.empty()) {
+        require_new_file(name, request.file);
     }
-    const ServiceSession session(machine, name, true);
+    const ServiceSession session(machine, name, ServiceSession::Use::nested);
     const Manifest manifest = Catalog(machine.paths).load(name);
     require_own_engine(machine, manifest);
+    require_servicerunner(machine, name);
     BackupPlan plan;
     plan.verb = "backup";
     plan.header = header_of(machine, manifest);
@@ -246,6 +270,10 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
                                          : request.file;
     if (to_file) {
         require_room(report.file, manifest);
+        tell_change(machine, "backup '" + printable(report.file) + "' is new");
+    }
+    if (machine.check) {
+        return report;
     }
     transact(machine, name, "backup", [&](Transaction& transaction) {
         // What backupstart paused or stopped comes back also where backup fails.

@@ -30,4 +30,7 @@ void perform_backup(Machine& machine, Transaction& transaction, const ServiceNam
 // Says which files are missing in the backup or changed while they were read.
 void tell_left_out(Machine& machine, const BackupResult& result);
 
+// Bytes that are free where the directory stands or, with its parents, would be made.
+unsigned long long room_in(std::string directory);
+
 }  // namespace drunner

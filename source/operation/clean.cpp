@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/data_snapshot.hpp"
 #include "operation/drill.hpp"
 #include "operation/final_backup.hpp"
@@ -28,13 +29,13 @@ void clean_scratch(Machine& machine, CleanResult& result) {
     for (const ContainerSummary& container :
          machine.engine.list_containers({.labels = {label::scratch}, .name = {}, .volume = {}})) {
         if (seconds_now(machine) - container.created >= scratch_age_seconds &&
-            machine.engine.remove_container(container.id)) {
+            (machine.check || machine.engine.remove_container(container.id))) {
             result.removed.push_back("container '" + container.name + "'");
         }
     }
     for (const Volume& volume :
          machine.engine.list_volumes({.labels = {label::scratch}, .name = {}, .volume = {}})) {
-        if (machine.engine.remove_volume(volume.name)) {
+        if (machine.check || machine.engine.remove_volume(volume.name)) {
             result.removed.push_back("volume '" + volume.name + "'");
         }
     }
@@ -51,7 +52,9 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
     for (const std::string& entry : directory_entries(machine.paths.releases(name))) {
         if (const std::string kept = machine.paths.releases(name) + "/" + entry + "/data";
             exists(kept)) {
-            remove_kept_data(kept);
+            if (!machine.check) {
+                remove_kept_data(kept);
+            }
             result.removed.push_back("data kept of release " + entry + " of '" + name.text() + "'");
         }
         int number = 0;
@@ -61,8 +64,10 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
             manifest->find_release(number) != nullptr) {
             continue;
         }
-        machine.engine.remove_image(pinned_image(name, number));
-        remove_tree(machine.paths.release(name, number));
+        if (!machine.check) {
+            machine.engine.remove_image(pinned_image(name, number));
+            remove_tree(machine.paths.release(name, number));
+        }
         result.removed.push_back("release " + entry + " of '" + name.text() + "'");
     }
 }
@@ -90,6 +95,9 @@ CleanResult clean(Machine& machine) {
     }
     for (const std::string& file : remove_expired(machine)) {
         result.removed.push_back("final backup '" + file + "'");
+    }
+    for (const std::string& removed : result.removed) {
+        tell_change(machine, removed + " goes");
     }
     result.outcome = result.removed.empty() ? Outcome::unchanged : Outcome::changed;
     return result;

@@ -8,6 +8,7 @@
 #include "core/text.hpp"
 #include "host/file.hpp"
 #include "host/lock.hpp"
+#include "operation/changes.hpp"
 #include "operation/doctor_checks.hpp"
 #include "operation/session.hpp"
 
@@ -178,7 +179,12 @@ std::vector<DoctorFinding> doctor(Machine& machine, const DoctorRequest& request
         }
     };
     add_new();
-    if (!request.fix) {
+    if (!request.fix || machine.check) {
+        for (const DoctorFinding& finding : findings) {
+            if (request.fix && finding.mendable) {
+                tell_change(machine, "mends: " + printable(finding.what));
+            }
+        }
         return findings;
     }
     for (int round = 0; round < most_rounds; ++round) {
@@ -200,6 +206,9 @@ std::vector<DoctorFinding> doctor(Machine& machine, const DoctorRequest& request
             diagnoses.begin(), diagnoses.end(),
             [&](const Diagnosis& diagnosis) { return is_same(diagnosis.finding, finding); });
         finding.state = stands ? DoctorFinding::State::remains : DoctorFinding::State::mended;
+        if (!stands) {
+            tell_change(machine, "mends: " + printable(finding.what));
+        }
     }
     return findings;
 }

@@ -33,9 +33,9 @@ struct DoctorRequest {
 // Looks for orphans, half states and decay. Without `fix` it changes nothing and takes no lock; a
 // service that another drunner works on is left alone. With `fix` it mends what can be mended
 // without losing data: interrupted operations are finished or undone first, everything is looked
-// at again afterwards. Touches nothing that does not carry this installation's label, stands in its
-// directories, or is recorded in a service.json of it. Throws Error(not_installed) for a name
-// without a trace.
+// at again afterwards. With --check it only looks, and what could be mended is `mendable`. Touches
+// nothing that does not carry this installation's label, stands in its directories, or is recorded
+// in a service.json of it. Throws Error(not_installed) for a name without a trace.
 std::vector<DoctorFinding> doctor(Machine& machine, const DoctorRequest& request);
 
 // The finding that the operator's settings cannot be read, which keeps doctor from looking further.

@@ -124,7 +124,7 @@ void require_room(const Machine& machine, const std::vector<BackupVolume>& volum
     for (const BackupVolume& volume : volumes) {
         needed += size_on_disk(volume.source);
     }
-    const unsigned long long free = free_space(machine.paths.undelete());
+    const unsigned long long free = room_in(machine.paths.undelete());
     if (needed > free) {
         throw Error(ErrorKind::no_space, "up to " + human_size(needed) + " are needed and " +
                                              human_size(free) + " are free in '" +
@@ -184,7 +184,9 @@ std::optional<FinalBackup> plan_final_backup(Machine& machine, const ServiceName
         const std::vector<BackupVolume> volumes = volumes_to_keep(machine, remnant);
         // What backupstart makes anew of a missing volume is empty, and no data of the service.
         last.plan.find_volumes = [volumes] { return volumes; };
-        make_directories(machine.paths.undelete());
+        if (!machine.check) {
+            make_directories(machine.paths.undelete());
+        }
         require_room(machine, volumes);
         last.request.key.recipients = machine.config.recipients;
         last.request.file = free_file(machine, name, !machine.config.recipients.empty());
@@ -222,6 +224,10 @@ std::vector<std::string> remove_expired(Machine& machine) {
         if (!is_expired(machine, service)) {
             continue;
         }
+        if (machine.check) {
+            removed.push_back(service.file);
+            continue;
+        }
         try {
             remove_tree(kept_secrets(service.file));
             remove_tree(service.file);
@@ -233,7 +239,7 @@ std::vector<std::string> remove_expired(Machine& machine) {
     // Secrets whose backup the operator took away.
     for (const std::string& entry : directory_entries(machine.paths.undelete())) {
         const std::string path = machine.paths.undelete() + "/" + entry;
-        if (entry.ends_with(secrets_suffix) &&
+        if (!machine.check && entry.ends_with(secrets_suffix) &&
             !exists(path.substr(0, path.size() - secrets_suffix.size()))) {
             remove_tree(path);
         }

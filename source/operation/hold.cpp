@@ -1,4 +1,5 @@
 #include "core/error.hpp"
+#include "operation/changes.hpp"
 #include "operation/operations.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -20,7 +21,12 @@ HoldResult change_hold(Machine& machine, const ServiceName& name,
     if (same_length) {
         return {Outcome::unchanged, standing};
     }
+    const Facts before = facts_of(manifest);
     manifest.hold = wanted;
+    tell_facts(machine, name, before, facts_of(manifest));
+    if (machine.check) {
+        return {Outcome::changed, wanted};
+    }
     transact(machine, name, wanted ? "hold" : "release", [&](Transaction& transaction) {
         transaction.perform(write_manifest(machine, manifest));
     });

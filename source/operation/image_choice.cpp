@@ -20,7 +20,36 @@ std::vector<std::string> own_digests(const Image& image, const ImageReference& r
     return digests;
 }
 
+// What pull would answer.
+ImageChoice foresee_pull(Machine& machine, const ImageReference& reference) {
+    machine.progress.note("'" + reference.text() + "' would be pulled");
+    Image described;
+    try {
+        described = machine.registry.describe(reference);
+    } catch (const Error& error) {
+        // The engine may reach a registry that drunner does not.
+        if (error.kind() != ErrorKind::registry_unreachable || !reference.digest().empty()) {
+            throw;
+        }
+        const ManifestAnswer answer = machine.registry.resolve(reference);
+        if (answer.verdict != ManifestAnswer::Verdict::found) {
+            throw;
+        }
+        described.digests = {reference.familiar_repository() + "@" + answer.digest};
+        return {std::move(described), true};
+    }
+    if (std::optional<Image> known = machine.engine.find_image(described.id)) {
+        known->digests.insert(known->digests.begin(), described.digests.begin(),
+                              described.digests.end());
+        return {std::move(*known), true};
+    }
+    return {std::move(described), true};
+}
+
 ImageChoice pull(Machine& machine, const ImageReference& reference) {
+    if (machine.check) {
+        return foresee_pull(machine, reference);
+    }
     machine.progress.note("pulling '" + reference.text() + "'");
     machine.engine.pull_image(reference, machine.registry.credentials(reference), machine.progress);
     std::optional<Image> image = machine.engine.find_image(reference.engine_name());

@@ -9,6 +9,8 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
+#include "operation/image_choice.hpp"
 #include "operation/review.hpp"
 #include "service/image_cache.hpp"
 #include "service/manifest.hpp"
@@ -99,16 +101,29 @@ bool needs_no_lookup(std::string_view user) {
            is_number(user.substr(colon + 1));
 }
 
-void read_user(Engine& engine, const Image& image, const ImageLayers& layers, ImageFacts& facts) {
-    std::optional<ScratchContainer> container;
+// Makes a scratch container for those who read from it, where one does.
+class LazyContainer {
+  public:
+    LazyContainer(Engine& engine, const Image& image) : engine_(engine), image_(image) {}
+
+    const std::string& id() {
+        if (!container_) {
+            container_.emplace(engine_, never_started(image_));
+        }
+        return container_->id();
+    }
+
+  private:
+    Engine& engine_;
+    const Image& image_;
+    std::optional<ScratchContainer> container_;
+};
+
+void read_user(Engine& engine, LazyContainer& container, const ImageLayers& layers,
+               ImageFacts& facts) {
     const auto file = [&](const std::string& path) {
-        if (auto here = layers.file(path.substr(1), account_file_limit)) {
-            return here;
-        }
-        if (!container) {
-            container.emplace(engine, never_started(image));
-        }
-        return account_file(engine, container->id(), path);
+        auto here = layers.file(path.substr(1), account_file_limit);
+        return here ? here : account_file(engine, container.id(), path);
     };
     try {
         facts.resolved_user = resolve_image_user(
@@ -121,9 +136,8 @@ void read_user(Engine& engine, const Image& image, const ImageLayers& layers, Im
     }
 }
 
-void read_files(Engine& engine, const Image& image, ImageFacts& facts) {
+void read_files(Engine& engine, LazyContainer& container, ImageFacts& facts) {
     try {
-        const ScratchContainer container(engine, never_started(image));
         ImageFilesReader reader("drunner");
         engine.read_archive(container.id(), drunner_directory,
                             [&](Bytes bytes) { reader.write(bytes); });
@@ -189,15 +203,19 @@ ServiceConfig evaluate_config(Engine& engine, const Image& image, const ParsedCo
     return parse_evaluated_config(output);
 }
 
-void read_config(Engine& engine, const Image& image, ImageFacts& facts) {
+// With --check a file that needs bash leaves no config and no problem.
+void read_config(Machine& machine, const Image& image, ImageFacts& facts) {
     if (!facts.files || !facts.files->contains("servicecfg.sh")) {
         return;
     }
     const auto file = facts.files->find("servicecfg.sh");
     try {
         ParsedConfig parsed = parse_service_config(file->second.content);
-        facts.config =
-            parsed.config ? std::move(parsed.config) : evaluate_config(engine, image, parsed);
+        if (!parsed.config && machine.check) {
+            return;
+        }
+        facts.config = parsed.config ? std::move(parsed.config)
+                                     : evaluate_config(machine.engine, image, parsed);
         check_service_config(*facts.config);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::image_refused) {
@@ -250,15 +268,18 @@ ImageFacts read_image_files(Machine& machine, const Image& image, std::string_vi
         const ImageLayers layers(image.layers);
         facts.files = layers.files("drunner");
         // Each archive costs the engine tens of milliseconds whatever its size, and those of one
-        // container wait for each other: two containers, side by side.
-        const bool beside = !facts.files && !needs_no_lookup(image.user);
-        auto user = std::async(beside ? std::launch::async : std::launch::deferred,
-                               [&] { read_user(machine.engine, image, layers, facts); });
+        // container wait for each other: two containers, side by side. --check promises one.
+        const bool beside = !facts.files && !machine.check && !needs_no_lookup(image.user);
+        LazyContainer for_files(machine.engine, image);
+        LazyContainer for_user(machine.engine, image);
+        auto user = std::async(beside ? std::launch::async : std::launch::deferred, [&] {
+            read_user(machine.engine, machine.check ? for_files : for_user, layers, facts);
+        });
         if (!facts.files) {
-            read_files(machine.engine, image, facts);
+            read_files(machine.engine, for_files, facts);
         }
         user.get();
-        if (facts.files && facts.resolved_user) {
+        if (facts.files && facts.resolved_user && !machine.check) {
             cache.keep(image.id, {*facts.files, *facts.resolved_user});
         }
     }
@@ -267,7 +288,7 @@ ImageFacts read_image_files(Machine& machine, const Image& image, std::string_vi
 
 ImageFacts read_image(Machine& machine, const Image& image, std::string_view reference) {
     ImageFacts facts = read_image_files(machine, image, reference);
-    read_config(machine.engine, image, facts);
+    read_config(machine, image, facts);
     return facts;
 }
 
@@ -303,14 +324,37 @@ void read_image_details(Machine& machine, const Image& image, ImageFacts& facts)
     }
 }
 
+namespace {
+
+// What was chosen with --check may be known from its registry only.
+bool is_here_for_check(Machine& machine, const Image& image) {
+    return is_described(image) && machine.engine.find_image(image.id).has_value();
+}
+
+}  // namespace
+
 InspectedImage inspect_image(Machine& machine, const ServiceName& service, const Image& image,
                              std::string_view reference) {
-    ImageFacts facts = read_image_files(machine, image, reference);
+    const bool is_here = !machine.check || is_here_for_check(machine, image);
+    ImageFacts facts;
+    if (is_here) {
+        facts = read_image_files(machine, image, reference);
+    } else {
+        facts.reference = reference;
+        facts.os = image.os;
+        facts.architecture = image.architecture;
+        facts.user = image.user;
+        tell_change(machine, "the scripts and volumes of '" + std::string(reference) + "' are " +
+                                 unknown_until_pulled);
+        if (!is_described(image)) {
+            return {image, {}, {}, {}, false, false};
+        }
+    }
     if (facts.files) {
         // Before servicecfg.sh, which may have to be evaluated.
         review_scripts(machine, service, *facts.files, reference);
     }
-    read_config(machine.engine, image, facts);
+    read_config(machine, image, facts);
     for (const Finding& finding : check_contract(facts)) {
         if (finding.severity == Severity::error) {
             throw Error(
@@ -319,6 +363,14 @@ InspectedImage inspect_image(Machine& machine, const ServiceName& service, const
                 "drunner checkimage " + std::string(reference));
         }
         machine.progress.warning(finding.message);
+    }
+    if (!is_here) {
+        return {image, {}, {}, {}, false, false};
+    }
+    if (!facts.config) {
+        tell_change(machine, "what servicecfg.sh of '" + std::string(reference) +
+                                 "' declares is unknown: --check runs no bash");
+        return {image, std::move(*facts.files), {}, *facts.resolved_user, true, false};
     }
     return {image, std::move(*facts.files), std::move(*facts.config), *facts.resolved_user};
 }

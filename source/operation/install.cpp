@@ -4,6 +4,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/operations.hpp"
 #include "operation/release_plan.hpp"
 #include "operation/service_containers.hpp"
@@ -59,7 +60,15 @@ InstallPlan plan_install(Machine& machine, const ServiceName& name, const ImageR
         plan_volumes(machine, name, manifest.installation, inspected.config.volumes, {}, false);
     manifest.volumes = std::move(volumes.all);
     adopt_settings(manifest);
-    return {std::move(manifest), std::move(inspected.files), std::move(volumes.to_make)};
+    return {std::move(manifest),   std::move(inspected.files), std::move(volumes.to_make), {},
+            inspected.files_known, inspected.config_known};
+}
+
+void tell_install(Machine& machine, const InstallPlan& plan) {
+    tell_facts(machine, plan.manifest.name, {}, facts_of(plan.manifest));
+    if (plan.files_known) {
+        tell_scripts(machine, plan.manifest.name, {}, plan.files);
+    }
 }
 
 void require_free_name(const Machine& machine, const ServiceName& name) {
@@ -81,7 +90,9 @@ void require_free_of_others(Machine& machine, const Manifest& manifest) {
     }
     const auto owner = keep->labels.find(label::installation);
     if (owner != keep->labels.end() && owner->second == manifest.installation) {
-        machine.engine.remove_container(keep->id);  // of an installation whose files are gone
+        if (!machine.check) {
+            machine.engine.remove_container(keep->id);  // of an installation whose files are gone
+        }
         return;
     }
     throw Error(
@@ -148,10 +159,16 @@ InstallResult install(Machine& machine, const InstallRequest& request) {
         choose_image(machine, {request.image, pull_policy_of(machine, word), {}, {}});
     InstallPlan plan = plan_install(machine, name, request.image, choice, word);
     for (const auto& [setting, value] : request.settings) {
-        plan.manifest.settings[setting] =
-            checked_setting(declared_setting(plan.manifest, setting), value);
+        if (plan.config_known) {
+            plan.manifest.settings[setting] =
+                checked_setting(declared_setting(plan.manifest, setting), value);
+        }
     }
     adopt_settings(plan.manifest);
+    tell_install(machine, plan);
+    if (machine.check) {
+        return {Outcome::changed, plan.manifest};
+    }
     transact(machine, name, "install", [&](Transaction& transaction) {
         perform_install(machine, transaction, plan, "install");
         perform_selftest(machine, transaction, plan.manifest, "install");

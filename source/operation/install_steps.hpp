@@ -21,16 +21,21 @@ struct InstallPlan {
     // Volumes that exist and are empty when perform_install begins, which get the image's content
     // as new ones do.
     std::vector<ManagedVolume> emptied_volumes = {};
+    bool files_known = true;   // as in InspectedImage
+    bool config_known = true;  // as in InspectedImage; false: so are the volumes
 };
 
 // Reads and checks the image and decides about its volumes. Changes nothing but images.
 InstallPlan plan_install(Machine& machine, const ServiceName& name, const ImageReference& image,
                          const ImageChoice& choice, const std::string& pull_word);
 
+// Tells what the plan makes.
+void tell_install(Machine& machine, const InstallPlan& plan);
+
 // Throws where the name or its launcher's place is taken.
 void require_free_name(const Machine& machine, const ServiceName& name);
 // Throws where another installation has a service of that name on the engine; removes the kept
-// container of one of ours whose files are gone.
+// container of one of ours whose files are gone, but with --check.
 void require_free_of_others(Machine& machine, const Manifest& manifest);
 
 // SERVICETEMPDIR is emptied at install, update and uninstall, and only then.

@@ -14,6 +14,7 @@
 namespace drunner {
 
 class TransactionObserver;
+struct Changes;
 
 // The outside world of an operation: passed, never global. main builds the real one, tests build
 // theirs. Files are real, below paths.prefix().
@@ -34,7 +35,11 @@ struct Machine {
     bool nested = false;  // a hook of the operation that holds the lock called this drunner
     TransactionObserver* observer = nullptr;  // tests watch, and break, steps through it
     std::string accept_scripts =
-        {};  // the scripts_digest that the operator accepts by this command
+        {};                      // the scripts_digest that the operator accepts by this command
+    Changes* changes = nullptr;  // gathers what operations change; nullptr: nobody asks
+    // --check: operations tell what they would do and stop before they do it. Only a Rehearsal
+    // sets it, whose engine and scripts refuse the rest.
+    bool check = false;
 };
 
 }  // namespace drunner

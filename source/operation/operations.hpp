@@ -21,7 +21,9 @@
 namespace drunner {
 
 // The verbs. Each that changes something takes the service's lock, recovers what is unfinished, and
-// is one transaction: when it throws, the machine is as before.
+// is one transaction: when it throws, the machine is as before. In the Machine of a Rehearsal
+// (--check) it answers as it would after all of that had succeeded, and what only the work itself
+// tells (sizes, names of volumes of an image that is not here) is empty.
 
 struct InstallRequest {
     ImageReference image;
@@ -215,7 +217,8 @@ struct ServiceCondition {
 // Changes nothing and takes no lock. Error(not_installed) where there is no trace of it.
 ServiceCondition examine(Machine& machine, const ServiceName& name);
 
-// examine, between the status hooks of a version 2 service; a failing hook is a problem.
+// examine, between the status hooks of a version 2 service, which do not run with --check; a
+// failing hook is a problem.
 ServiceCondition status(Machine& machine, const ServiceName& name);
 
 struct ListedService {

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/data_snapshot.hpp"
 #include "operation/drill.hpp"
 #include "operation/image_test.hpp"
@@ -9,6 +10,7 @@
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
 #include "operation/release_plan.hpp"
+#include "operation/review.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -68,7 +70,10 @@ ImageChoice image_to_recover(Machine& machine, const Remains& remains,
 }  // namespace
 
 Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest& request) {
-    const ServiceSession session(machine, name);
+    const ServiceSession session(machine, name, ServiceSession::Use::recovery_counts);
+    if (session.is_unfinished()) {
+        return Outcome::changed;
+    }
     const Remains remains = find_remains(machine, name);
     if (remains.reference.empty() && !request.image) {
         if (session.recovered()) {
@@ -91,7 +96,10 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     const ImageReference reference =
         request.image ? *request.image : ImageReference(remains.reference);
     const ImageChoice choice = image_to_recover(machine, remains, request.image);
-    const InspectedImage inspected = inspect_image(machine, name, choice.image, reference.text());
+    InspectedImage inspected = inspect_image(machine, name, choice.image, reference.text());
+    if (!inspected.config_known && remains.manifest) {
+        inspected.config = remains.manifest->release().config;
+    }
     Manifest manifest = remains.manifest ? *remains.manifest : new_manifest(machine, name);
     manifest.engine_socket = machine.engine_socket;
     if (!remains.manifest) {
@@ -118,6 +126,17 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     adopt_settings(manifest);
 
     const SnapshotPlan plan = plan_snapshot(machine, existing);
+    tell_facts(machine, name, remains.manifest ? facts_of(*remains.manifest) : Facts(),
+               facts_of(manifest));
+    if (inspected.files_known) {
+        tell_scripts(machine, name,
+                     remains.manifest ? release_files(machine, name, remains.manifest->current)
+                                      : ImageFiles(),
+                     inspected.files);
+    }
+    if (machine.check) {
+        return Outcome::changed;
+    }
     transact(machine, name, "recover", [&](Transaction& transaction) {
         transaction.perform(remember_containers(machine, name));
         if (exists(machine.paths.servicerunner(name))) {
@@ -166,7 +185,7 @@ RecoverAllResult recover_all(Machine& machine) {
             if (read_journals(machine.paths, name).empty() && !has_litter(machine.paths, name)) {
                 continue;
             }
-            if (ServiceSession(machine, name).recovered()) {
+            if (ServiceSession(machine, name, ServiceSession::Use::recovery_counts).recovered()) {
                 result.recovered.push_back(name.text());
             }
         } catch (const Error& error) {
@@ -178,9 +197,11 @@ RecoverAllResult recover_all(Machine& machine) {
     }
     for (const std::string& name : remove_abandoned_drills(machine)) {
         result.recovered.push_back(name);
+        tell_change(machine, "the scratch service of a drill, '" + name + "', goes");
     }
     for (const std::string& id : remove_abandoned_tests(machine)) {
         result.recovered.push_back("test " + id);
+        tell_change(machine, "what the test '" + id + "' left goes");
     }
     return result;
 }

@@ -3,8 +3,10 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/final_backup.hpp"
 #include "operation/operations.hpp"
+#include "operation/review.hpp"
 #include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
@@ -126,15 +128,51 @@ bool run_removal_hook(Machine& machine, const ServiceName& name, Transaction& tr
                              {hook, version_of(traces), {}, verb});
 }
 
+// What is there of the service, also where no manifest tells it.
+Facts facts_of(const Traces& traces, const std::vector<std::string>& volumes) {
+    Facts facts = traces.manifest ? facts_of(*traces.manifest) : Facts();
+    if (!traces.launcher.empty()) {
+        facts["launcher"] = traces.launcher;
+    }
+    for (const std::string& volume : volumes) {
+        facts.emplace("volume " + volume, "its data");
+    }
+    return facts;
+}
+
+// What stays of these facts where only the volumes stay.
+Facts volumes_of(const Facts& facts) {
+    Facts volumes = facts;
+    std::erase_if(volumes, [](const auto& fact) { return !fact.first.starts_with("volume "); });
+    return volumes;
+}
+
+void tell_removal(Machine& machine, const ServiceName& name, const Traces& traces,
+                  const Facts& before, const Facts& after) {
+    tell_change(machine, "'" + name.text() + "' goes");
+    tell_facts(machine, name, before, after);
+    if (traces.manifest) {
+        tell_scripts(machine, name, release_files(machine, name, traces.manifest->current), {});
+    }
+}
+
 }  // namespace
 
 RemovalResult uninstall(Machine& machine, const ServiceName& name) {
-    const ServiceSession session(machine, name);
+    const ServiceSession session(machine, name, ServiceSession::Use::recovery_counts);
+    if (session.is_unfinished()) {
+        return {Outcome::changed, {}, {}};
+    }
     const Traces traces = find_traces(machine, name);
     std::vector<std::string> volumes = traces.volumes;
     volumes.insert(volumes.end(), traces.adopted.begin(), traces.adopted.end());
     if (!traces.any_but_volumes()) {
         return {session.recovered() ? Outcome::changed : Outcome::unchanged, volumes, {}};
+    }
+    const Facts before = facts_of(traces, volumes);
+    tell_removal(machine, name, traces, before, volumes_of(before));
+    if (machine.check) {
+        return {Outcome::changed, volumes, {}};
     }
     const std::vector<std::string> secrets = SecretStore(machine.paths.secrets(name)).names();
     transact(machine, name, "uninstall", [&](Transaction& transaction) {
@@ -153,7 +191,10 @@ RemovalResult uninstall(Machine& machine, const ServiceName& name) {
 
 RemovalResult obliterate(Machine& machine, const ServiceName& name,
                          const ObliterateRequest& request) {
-    const ServiceSession session(machine, name);
+    const ServiceSession session(machine, name, ServiceSession::Use::recovery_counts);
+    if (session.is_unfinished()) {
+        return {Outcome::changed, {}, {}};
+    }
     const Traces traces = find_traces(machine, name);
     RemovalResult result;
     result.volumes = traces.volumes;
@@ -168,6 +209,12 @@ RemovalResult obliterate(Machine& machine, const ServiceName& name,
         last = plan_final_backup(
             machine, name,
             {traces.manifest, traces.files, traces.volumes, traces.reference, traces.image_id});
+    }
+    tell_removal(machine, name, traces, facts_of(traces, result.volumes),
+                 last ? Facts{{"final backup", last->request.file}} : Facts());
+    if (machine.check) {
+        result.final_backup = last ? last->request.file : "";
+        return result;
     }
     BackupReport report;
     bool hook_succeeded = true;

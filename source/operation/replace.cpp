@@ -3,10 +3,12 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/image_inspection.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/release_plan.hpp"
 #include "operation/restore_plan.hpp"
+#include "operation/review.hpp"
 #include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
@@ -46,6 +48,8 @@ struct ReplacePlan {
     ImageFiles files;  // of the new release
     std::vector<ManagedVolume> volumes_to_make;
     std::vector<int> dropped;  // releases that go
+    bool files_known = true;   // as in InspectedImage
+    bool config_known = true;  // as in InspectedImage
 };
 
 ImageChoice image_of(Machine& machine, const Manifest& installed,
@@ -79,6 +83,11 @@ ReplacePlan plan_replace(Machine& machine, const BackupHeader& header, const Man
     }
     InspectedImage inspected =
         inspect_image(machine, installed.name, choice.image, reference.text());
+    plan.files_known = inspected.files_known;
+    plan.config_known = inspected.config_known;
+    if (!plan.config_known) {
+        inspected.config = current.config;
+    }
     if (choice.pulled) {
         remember(next.pulled, choice.image.id);
     }
@@ -121,11 +130,25 @@ RestoreReport restore_over(Machine& machine, BackupReader& reader, const Manifes
     require_replaceable(machine, installed);
     const ReplacePlan plan = plan_replace(machine, header, installed, request.image);
     const Release& release = plan.manifest.release();
-    const auto matched = match_volumes(machine, header, plan.manifest, request.partial);
+    const auto matched =
+        match_volumes(machine, header, plan.manifest, request.partial || !plan.config_known);
     const int old_version = installed.release().config.version;
     const int version = release.config.version;
 
     const Secrets secrets = secrets_for(header, "");
+    tell_facts(machine, name, facts_of(installed), facts_of(plan.manifest));
+    if (plan.new_release && plan.files_known) {
+        tell_scripts(machine, name, release_files(machine, name, installed.current), plan.files);
+    }
+    for (const auto& [path, volume] : matched) {
+        tell_change(machine, "the data of '" + volume + "' is that of the backup");
+    }
+    for (const auto& [secret, content] : secrets) {
+        tell_change(machine, "secret " + secret + ": that of the backup");
+    }
+    if (machine.check) {
+        return rehearse_restore(machine, reader, plan.manifest);
+    }
     RestoreReport report{plan.manifest, {}, {}};
     transact(machine, name, "restore", [&](Transaction& transaction) {
         Journal& journal = transaction.journal();

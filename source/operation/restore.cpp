@@ -3,6 +3,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/final_backup.hpp"
 #include "operation/install_steps.hpp"
 #include "operation/operations.hpp"
@@ -64,6 +65,16 @@ RestoreReport perform_restore(Machine& machine, BackupReader& reader, const Inst
                               std::string_view verb, const std::string& consumed_file) {
     const Secrets secrets = secrets_for(reader.header(), consumed_file);
     const ServiceName& name = plan.manifest.name;
+    tell_install(machine, plan);
+    for (const auto& [path, volume] : matched) {
+        tell_change(machine, "the data of '" + volume + "' comes from the backup");
+    }
+    if (!consumed_file.empty()) {
+        tell_change(machine, "final backup: " + consumed_file + " (goes)");
+    }
+    if (machine.check) {
+        return rehearse_restore(machine, reader, plan.manifest);
+    }
     const int version = plan.manifest.release().config.version;
     RestoreReport report{plan.manifest, {}, {}};
     transact(machine, name, verb, [&](Transaction& transaction) {
@@ -89,6 +100,13 @@ RestoreReport perform_restore(Machine& machine, BackupReader& reader, const Inst
     return report;
 }
 
+// None are known of an image that is not here, with --check.
+std::map<std::string, std::string> volumes_to_fill(Machine& machine, const BackupHeader& header,
+                                                   const InstallPlan& plan, bool partial) {
+    return plan.config_known ? match_volumes(machine, header, plan.manifest, partial)
+                             : std::map<std::string, std::string>();
+}
+
 }  // namespace
 
 RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceName& name,
@@ -101,7 +119,7 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
     plan.manifest.settings = header.settings;
     adopt_settings(plan.manifest);
     adopt_secrets(plan.manifest, header, secrets_for(header, request.consumed_file));
-    const auto matched = match_volumes(machine, header, plan.manifest, request.partial);
+    const auto matched = volumes_to_fill(machine, header, plan, request.partial);
     std::vector<std::string> existing;
     for (const ManagedVolume& volume : plan.emptied_volumes) {
         if (!matched.contains(volume.path)) {
@@ -127,7 +145,7 @@ RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const Se
     adopt_secrets(plan.manifest, header, secrets_for(header, ""));
     plan.manifest.launcher.clear();
     plan.manifest.drill_of = drill_of.text();
-    const auto matched = match_volumes(machine, header, plan.manifest, false);
+    const auto matched = volumes_to_fill(machine, header, plan, false);
     return perform_restore(machine, reader, plan, matched, "drill", "");
 }
 

@@ -30,6 +30,11 @@ RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequ
         machine.progress.note("the image of the backup is here: " + image->id);
         return {reference, {std::move(*image), false}};
     }
+    if (header.image_embedded && machine.check) {
+        Image embedded;
+        embedded.id = header.image_id;
+        return {reference, {std::move(embedded), false}};
+    }
     if (header.image_embedded) {
         reader.read_image([&](const ByteSource& tar) {
             machine.engine.load_image(without_image_names(tar), machine.progress);
@@ -133,6 +138,12 @@ std::vector<std::string> tell_missing_secrets(Machine& machine, const Manifest& 
                                  missing.front() + " <FILE' sets one");
     }
     return missing;
+}
+
+RestoreReport rehearse_restore(Machine& machine, BackupReader& reader, Manifest manifest) {
+    RestoreReport report{std::move(manifest), {}, {}};
+    report.result = reader.verify([](const BackupReader::Member&) {}, machine.progress);
+    return report;
 }
 
 FilledBeside fill_beside(Machine& machine, Transaction& transaction, BackupReader& reader,

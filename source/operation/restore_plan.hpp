@@ -20,7 +20,8 @@ struct RestoreImage {
     ImageChoice choice;
 };
 // The image by id where the engine has it, else the one embedded in the backup, else by digest from
-// the registry, else what the reference names now; says which. --image decides over all.
+// the registry, else what the reference names now; says which. --image decides over all. With
+// --check an embedded image stays in the backup and is undescribed.
 RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequest& request);
 
 // The volumes to fill: archive path -> volume name. A path that only one side has is
@@ -51,6 +52,10 @@ std::vector<std::string> tell_missing_secrets(Machine& machine, const Manifest& 
 // A service that does not exist yet, from a backup. The caller holds the lock of `name`.
 RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceName& name,
                           const RestoreRequest& request);
+
+// What a restore does with --check instead of beginning: reads the backup to its end, so that every
+// byte is checked.
+RestoreReport rehearse_restore(Machine& machine, BackupReader& reader, Manifest manifest);
 
 // The same as scratch copy for a drill of the service `drill_of`: without a launcher.
 RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const ServiceName& name,

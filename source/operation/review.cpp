@@ -14,6 +14,7 @@
 #include "core/unified_diff.hpp"
 #include "host/clock.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/image_choice.hpp"
 #include "operation/image_inspection.hpp"
 #include "operation/operations.hpp"
@@ -47,15 +48,6 @@ std::string shown_line(std::string_view line) {
     return shown;
 }
 
-std::string shown_lines(std::string_view text) {
-    std::string shown;
-    for (const std::string& line : split(text, '\n')) {
-        shown += shown_line(line) + "\n";
-    }
-    shown.pop_back();
-    return shown;
-}
-
 bool is_binary(const std::string& content) {
     return content.find('\0') != std::string::npos;
 }
@@ -70,8 +62,8 @@ std::string one_diff(const std::string& path, const std::string* before, const s
     }
     return "--- " + (before == nullptr ? "/dev/null" : "a/" + name) + "\n+++ " +
            (after == nullptr ? "/dev/null" : "b/" + name) + "\n" +
-           shown_lines(unified_diff(before == nullptr ? std::string_view() : *before,
-                                    after == nullptr ? std::string_view() : *after));
+           shown_text(unified_diff(before == nullptr ? std::string_view() : *before,
+                                   after == nullptr ? std::string_view() : *after));
 }
 
 bool runs(const std::string& path, const ImageFile& file) {
@@ -166,6 +158,15 @@ ImageFiles installed_files(const Machine& machine, const ServiceName& service) {
 
 }  // namespace
 
+std::string shown_text(std::string_view text) {
+    std::string shown;
+    for (const std::string& line : split(text, '\n')) {
+        shown += shown_line(line) + "\n";
+    }
+    shown.pop_back();
+    return shown;
+}
+
 std::map<std::string, std::string> script_hashes(const ImageFiles& files) {
     std::map<std::string, std::string> hashes;
     for (const auto& [path, file] : files) {
@@ -230,7 +231,7 @@ void review_scripts(Machine& machine, const ServiceName& service, const ImageFil
     const std::map<std::string, std::string> hashes = script_hashes(files);
     const std::string digest = scripts_digest(hashes);
     if (digest == machine.accept_scripts) {
-        if (!ScriptAcceptances(machine.paths).contains(digest)) {
+        if (!machine.check && !ScriptAcceptances(machine.paths).contains(digest)) {
             record(machine, service, digest, hashes);
         }
         return;
@@ -320,10 +321,14 @@ Outcome trust(Machine& machine, const ServiceName& name, const std::vector<std::
     const ScriptAcceptances acceptances(machine.paths);
     Outcome outcome = Outcome::unchanged;
     for (const std::string& digest : digests) {
-        if (!acceptances.contains(digest)) {
-            record(machine, name, digest, {});
-            outcome = Outcome::changed;
+        if (acceptances.contains(digest)) {
+            continue;
         }
+        tell_change(machine, "scripts with sha256 " + digest + " are accepted");
+        if (!machine.check) {
+            record(machine, name, digest, {});
+        }
+        outcome = Outcome::changed;
     }
     return outcome;
 }

@@ -11,6 +11,10 @@ namespace drunner {
 
 // The gate between a stranger's scripts and root.
 
+// A stranger's text for a reader who decides about root: besides what printable() shows, the
+// characters that make text look like what it is not. Lines and tabs stay.
+std::string shown_text(std::string_view text);
+
 // Path below /drunner -> SHA-256.
 std::map<std::string, std::string> script_hashes(const ImageFiles& files);
 

@@ -4,6 +4,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/data_snapshot.hpp"
 #include "operation/health_gate.hpp"
 #include "operation/install_steps.hpp"
@@ -117,6 +118,16 @@ RollbackResult rollback(Machine& machine, const ServiceName& name, const Rollbac
     }
     const SnapshotPlan plan = plan_snapshot(
         machine, manifest.volumes, with_data ? 0 : kept_bytes(machine, name, target.number));
+    tell_facts(machine, name, facts_of(manifest), facts_of(next));
+    tell_scripts(machine, name, release_files(machine, name, current.number),
+                 release_files(machine, name, target.number));
+    if (with_data) {
+        tell_change(machine, "the data of the volumes is that which " + words_for(target) +
+                                 " was left with");
+    }
+    if (machine.check) {
+        return {Outcome::changed, next, differences(current, target)};
+    }
     try {
         transact(machine, name, "rollback", [&](Transaction& transaction) {
             Journal& journal = transaction.journal();

@@ -5,8 +5,10 @@
 
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "operation/changes.hpp"
 #include "operation/secret_steps.hpp"
 #include "operation/session.hpp"
+#include "operation/settings.hpp"
 #include "operation/steps.hpp"
 
 namespace drunner {
@@ -34,6 +36,12 @@ void write_names(Machine& machine, Transaction& transaction, const Manifest& bef
     if (before.secrets != after.secrets) {
         transaction.perform(write_variables(machine, after));
         transaction.perform(write_manifest(machine, after));
+    }
+}
+
+void require_names_writable(const Machine& machine, const Manifest& before, const Manifest& after) {
+    if (before.secrets != after.secrets) {
+        require_variables(machine, after.name);
     }
 }
 
@@ -73,7 +81,8 @@ SecretResult set_secret(Machine& machine, const ServiceName& name, const std::st
     const SecretStore store(machine.paths.secrets(name));
     Secrets all = store.all();
     const auto before = all.find(secret);
-    const bool same = before != all.end() && before->second.reveal() == content.reveal();
+    const bool stood = before != all.end();
+    const bool same = stood && before->second.reveal() == content.reveal();
     all[secret] = content;
     check_secrets(all);
     Manifest next = manifest;
@@ -83,13 +92,22 @@ SecretResult set_secret(Machine& machine, const ServiceName& name, const std::st
     }
     SecretResult result;
     if (!same || next.secrets != manifest.secrets) {
+        require_names_writable(machine, manifest, next);
+        result.outcome = Outcome::changed;
+        Facts after = facts_of(next);
+        after["secret " + secret] = stood && !same ? "(changed)" : "set";
+        tell_facts(machine, name, facts_of(manifest), after);
+    }
+    if (result.outcome == Outcome::changed && !machine.check) {
         transact(machine, name, "secret", [&](Transaction& transaction) {
             place_secrets(machine, transaction, name, {{secret, content}});
             write_names(machine, transaction, manifest, next);
         });
-        result.outcome = Outcome::changed;
     }
     result.missing = missing_secrets(store, next);
+    if (machine.check) {
+        std::erase(result.missing, secret);
+    }
     return result;
 }
 
@@ -103,13 +121,21 @@ SecretResult remove_secret(Machine& machine, const ServiceName& name, const std:
     std::erase(next.secrets, secret);
     SecretResult result;
     if (has || next.secrets != manifest.secrets) {
+        require_names_writable(machine, manifest, next);
+        result.outcome = Outcome::changed;
+        Facts before = facts_of(manifest);
+        before["secret " + secret] = has ? "set" : "lost";
+        Facts after = facts_of(next);
+        after.erase("secret " + secret);
+        tell_facts(machine, name, before, after);
+    }
+    if (result.outcome == Outcome::changed && !machine.check) {
         transact(machine, name, "secret", [&](Transaction& transaction) {
             if (has) {
                 withdraw_secret(machine, transaction, name, secret);
             }
             write_names(machine, transaction, manifest, next);
         });
-        result.outcome = Outcome::changed;
     }
     result.missing = missing_secrets(store, next);
     return result;

@@ -8,19 +8,23 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/journal.hpp"
 #include "operation/transaction.hpp"
 
 namespace drunner {
 
-ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, bool allowed_nested)
-    : machine_(machine),
-      service_(service),
-      lock_(
-          FileLock::acquire(machine.paths.lock(service), machine.command_line, machine.lock_wait)) {
-    machine_.nested = lock_.nested();
-    if (lock_.nested()) {
-        if (!allowed_nested) {
+ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, Use use)
+    : machine_(machine), service_(service) {
+    if (machine.check) {
+        rehearse(use);
+        return;
+    }
+    lock_.emplace(
+        FileLock::acquire(machine.paths.lock(service), machine.command_line, machine.lock_wait));
+    machine_.nested = lock_->nested();
+    if (lock_->nested()) {
+        if (use != Use::nested) {
             throw Error(ErrorKind::locked,
                         "an operation on '" + service.text() +
                             "' is in progress, and its hooks cannot start this one");
@@ -30,10 +34,40 @@ ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, boo
     recovered_ = recover_unfinished(machine, service) != Recovery::nothing;
 }
 
+void ServiceSession::rehearse(Use use) {
+    const std::string lock = machine_.paths.lock(service_);
+    if (const std::string holder = FileLock::holder(lock); !holder.empty()) {
+        throw Error(ErrorKind::locked, "'" + lock + "' is locked by " + holder,
+                    "try again when that is over");
+    }
+    const std::vector<std::string> recovery = foresee_recovery(machine_, service_);
+    for (const std::string& what : recovery) {
+        machine_.progress.warning("unfinished: " + what);
+        tell_change(machine_, what);
+    }
+    unfinished_ = !recovery.empty();
+    recovered_ = unfinished_;
+    if (has_litter(machine_.paths, service_)) {
+        tell_change(machine_, "what a killed drunner left in '" + machine_.paths.service(service_) +
+                                  "' goes");
+        recovered_ = true;
+    }
+    if (unfinished_ && use != Use::recovery_counts) {
+        throw Error(ErrorKind::unfinished,
+                    "an operation on '" + service_.text() +
+                        "' was interrupted, and --check cannot foretell what comes behind its "
+                        "recovery",
+                    "drunner recover " + service_.text());
+    }
+}
+
 ServiceSession::~ServiceSession() {
+    if (!lock_) {
+        return;
+    }
     machine_.nested = false;
     // The lock of a service that is gone goes with it; whoever waits for it sees that it did.
-    if (!lock_.nested() && !exists(machine_.paths.service(service_))) {
+    if (!lock_->nested() && !exists(machine_.paths.service(service_))) {
         unlink(machine_.paths.lock(service_).c_str());
     }
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "core/service_name.hpp"
@@ -11,23 +12,41 @@ namespace drunner {
 
 // A changing operation on one service, from its lock to its end: takes the lock, recovers what an
 // earlier one left unfinished, and lets go of the lock when it goes.
+//
+// With --check it takes no lock and recovers nothing. What is unfinished is then told, and is
+// Error(unfinished) where the operation would go on from the state behind the recovery, which
+// nobody can foretell.
 class ServiceSession {
   public:
-    // Throws Error(locked), Error(unfinished). A hook of the operation that holds the lock may only
-    // back up its own service: `allowed_nested` says so, otherwise Error(locked).
-    ServiceSession(Machine& machine, const ServiceName& service, bool allowed_nested = false);
+    enum class Use {
+        usual,
+        // A hook of the operation that holds the lock may do it too: only the backup of its own
+        // service. Otherwise that is Error(locked).
+        nested,
+        // The recovery is a change that counts, whatever there is to do behind it.
+        recovery_counts,
+    };
+    // Throws Error(locked), Error(unfinished).
+    ServiceSession(Machine& machine, const ServiceName& service, Use use = Use::usual);
     ~ServiceSession();
     ServiceSession(const ServiceSession&) = delete;
     ServiceSession& operator=(const ServiceSession&) = delete;
 
-    // True where something was finished or undone before the operation of its own.
+    // True where something was finished or undone before the operation of its own; with --check,
+    // where it would be.
     bool recovered() const { return recovered_; }
+    // With --check: an operation would be finished or undone first, so that what stands now tells
+    // nothing of what comes behind that.
+    bool is_unfinished() const { return unfinished_; }
 
   private:
+    void rehearse(Use use);
+
     Machine& machine_;
     ServiceName service_;
-    FileLock lock_;
+    std::optional<FileLock> lock_;  // empty with --check
     bool recovered_ = false;
+    bool unfinished_ = false;
 };
 
 // Throws Error(usage) where the operation talks to another engine than the service is bound to.

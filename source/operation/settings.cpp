@@ -1,6 +1,8 @@
 #include "operation/settings.hpp"
 
 #include "core/error.hpp"
+#include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
 
@@ -22,6 +24,14 @@ std::vector<SettingState> states_of(const Manifest& manifest) {
 
 std::vector<SettingState> settings_of(Machine& machine, const ServiceName& name) {
     return states_of(Catalog(machine.paths).load(name));
+}
+
+void require_variables(const Machine& machine, const ServiceName& service) {
+    const std::string file = machine.paths.scripts(service) + "/variables.sh";
+    if (file_type(file) != FileType::regular) {
+        throw Error(ErrorKind::broken, "'" + file + "' is missing",
+                    "drunner recover " + service.text());
+    }
 }
 
 ConfigureResult configure(Machine& machine, const ServiceName& name,
@@ -52,11 +62,16 @@ ConfigureResult configure(Machine& machine, const ServiceName& name,
     if (next.settings == manifest.settings) {
         return result;
     }
+    require_variables(machine, name);
+    result.outcome = Outcome::changed;
+    tell_facts(machine, name, facts_of(manifest), facts_of(next));
+    if (machine.check) {
+        return result;
+    }
     transact(machine, name, "configure", [&](Transaction& transaction) {
         transaction.perform(write_variables(machine, next));
         transaction.perform(write_manifest(machine, next));
     });
-    result.outcome = Outcome::changed;
     return result;
 }
 

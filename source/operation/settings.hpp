@@ -19,6 +19,10 @@ struct SettingState {
 // Every setting that the service declares, in the order of servicecfg.sh. Takes no lock.
 std::vector<SettingState> settings_of(Machine& machine, const ServiceName& name);
 
+// Throws Error(broken) where the variables.sh that is to be written anew is lost, and the scripts
+// with it.
+void require_variables(const Machine& machine, const ServiceName& service);
+
 struct ConfigureRequest {
     Settings values;                   // to set
     std::vector<std::string> cleared;  // back to their defaults

@@ -98,6 +98,21 @@ void close_journal(const std::string& path, std::vector<std::string>& failures) 
     }
 }
 
+std::string words_for(const ServiceName& service, const JournalRecord& record) {
+    return "'" + record.command + "' of " + record.started + " on '" + service.text() + "'";
+}
+
+// Throws where the operation spoke to another engine than the one in use.
+void require_reachable(const Machine& machine, const ServiceName& service,
+                       const JournalRecord& record) {
+    if (!same_socket(record.engine_socket, machine.engine_socket)) {
+        throw Error(ErrorKind::unfinished,
+                    "cannot recover " + words_for(service, record) +
+                        " here: it spoke to the engine at '" + record.engine_socket + "'",
+                    "drunner --host unix://" + record.engine_socket + " recover " + service.text());
+    }
+}
+
 void end_running_hook(Machine& machine, const ServiceName& service, const JournalRecord& record) {
     if (!record.running_hook) {
         return;
@@ -183,6 +198,9 @@ std::vector<std::string> Transaction::finish() {
 
 void transact(Machine& machine, const ServiceName& service, std::string_view verb,
               const std::function<void(Transaction&)>& work) {
+    if (machine.check) {
+        throw Error(ErrorKind::system, "--check does not perform '" + std::string(verb) + "'");
+    }
     Transaction transaction(machine, service, verb);
     try {
         work(transaction);
@@ -205,19 +223,23 @@ void transact(Machine& machine, const ServiceName& service, std::string_view ver
     }
 }
 
+std::vector<std::string> foresee_recovery(const Machine& machine, const ServiceName& service) {
+    std::vector<std::string> foreseen;
+    for (const JournalRecord& record : read_journals(machine.paths, service)) {
+        require_reachable(machine, service, record);
+        foreseen.push_back(
+            (record.committed ? "finishes the interrupted " : "undoes the interrupted ") +
+            words_for(service, record));
+    }
+    return foreseen;
+}
+
 Recovery recover_unfinished(Machine& machine, const ServiceName& service) {
     const CancellationShield shield;
     Recovery recovery = Recovery::nothing;
     for (const JournalRecord& record : read_journals(machine.paths, service)) {
-        const std::string what =
-            "'" + record.command + "' of " + record.started + " on '" + service.text() + "'";
-        if (!same_socket(record.engine_socket, machine.engine_socket)) {
-            throw Error(
-                ErrorKind::unfinished,
-                "cannot recover " + what + " here: it spoke to the engine at '" +
-                    record.engine_socket + "'",
-                "drunner --host unix://" + record.engine_socket + " recover " + service.text());
-        }
+        const std::string what = words_for(service, record);
+        require_reachable(machine, service, record);
         std::vector<std::string> failures;
         end_running_hook(machine, service, record);
         let_engine_settle(machine, record);

@@ -70,9 +70,14 @@ class Transaction {
 // Runs `work` as one transaction. When it returns, the journal is renamed (the commit point) and
 // the finishes are performed; when it throws, everything that it performed is undone in reverse and
 // the error is thrown on. Where undo or a finish fails, the journal stays for recovery and the
-// error names `drunner recover`. The caller holds the service's lock.
+// error names `drunner recover`. The caller holds the service's lock. With --check no operation may
+// come here: Error(system).
 void transact(Machine& machine, const ServiceName& service, std::string_view verb,
               const std::function<void(Transaction&)>& work);
+
+// What recover_unfinished would do, a sentence for each operation; empty where nothing is
+// unfinished. Throws Error(unfinished) where it could not be done here. Changes nothing.
+std::vector<std::string> foresee_recovery(const Machine& machine, const ServiceName& service);
 
 enum class Recovery { nothing, undone, finished };
 

@@ -2,6 +2,7 @@
 
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "operation/changes.hpp"
 #include "operation/data_snapshot.hpp"
 #include "operation/health_gate.hpp"
 #include "operation/image_choice.hpp"
@@ -9,6 +10,7 @@
 #include "operation/install_steps.hpp"
 #include "operation/operations.hpp"
 #include "operation/release_plan.hpp"
+#include "operation/review.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
@@ -17,12 +19,15 @@
 
 namespace drunner {
 
-void require_updatable(Machine& machine, const Manifest& manifest) {
-    if (file_type(machine.paths.servicerunner(manifest.name)) != FileType::regular) {
-        throw Error(ErrorKind::broken,
-                    "'" + manifest.name.text() + "' has no servicerunner any more",
-                    "drunner recover " + manifest.name.text());
+void require_servicerunner(const Machine& machine, const ServiceName& service) {
+    if (file_type(machine.paths.servicerunner(service)) != FileType::regular) {
+        throw Error(ErrorKind::broken, "'" + service.text() + "' has no servicerunner any more",
+                    "drunner recover " + service.text());
     }
+}
+
+void require_updatable(Machine& machine, const Manifest& manifest) {
+    require_servicerunner(machine, manifest.name);
     for (const ManagedVolume& volume : manifest.volumes) {
         if (!machine.engine.find_volume(volume.name)) {
             throw Error(ErrorKind::volume_missing,
@@ -149,7 +154,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         request.pull ? std::string(pull_policy_word(*request.pull)) : manifest.pull;
     const PullPolicy policy = pull_policy_of(machine, word);
     const bool new_reference = !reference.same_as(ImageReference(current.reference));
-    const std::vector<std::string> pulled_before = manifest.pulled;
+    const Manifest before = manifest;
 
     const ImageChoice choice = choose_image(
         machine, {reference, policy, new_reference ? "" : current.image_id, manifest.pulled});
@@ -160,13 +165,16 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
                        extra_images_moved(machine, current, policy, manifest.pulled);
     // What was pulled is kept also when the update fails: it is how a local build is told apart.
     const bool word_changed = word != manifest.pull;
-    if (manifest.pulled != pulled_before || word_changed) {
+    if (manifest.pulled != before.pulled || word_changed) {
         manifest.pull = word;
-        catalog.save(manifest);
+        if (!machine.check) {
+            catalog.save(manifest);
+        }
     }
     const bool reconfigured =
         effective_settings(current.config, manifest.settings) != current.settings;
     if (!moved && !new_reference && !reconfigured) {
+        tell_facts(machine, name, facts_of(before), facts_of(manifest));
         return {word_changed ? Outcome::changed : Outcome::unchanged, manifest, {}, {}};
     }
     const std::vector<std::string>& failed = manifest.failed_digests;
@@ -175,7 +183,14 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
         return {Outcome::unchanged, manifest, {}, choice.image.id};
     }
 
-    const InspectedImage inspected = inspect_image(machine, name, choice.image, reference.text());
+    InspectedImage inspected = inspect_image(machine, name, choice.image, reference.text());
+    if (!inspected.config_known) {
+        inspected.config = current.config;
+    }
+    if (!inspected.files_known) {
+        inspected.user.uid = current.uid;
+        inspected.user.gid = current.gid;
+    }
     Manifest next = manifest;
     Release release =
         plan_release(machine, inspected, reference, next_release_number(machine, manifest), policy,
@@ -205,6 +220,13 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     std::erase(next.failed_digests, release.image_id);
     require_idle_of_strangers(machine, name, volume_names(manifest));
     const SnapshotPlan plan = plan_snapshot(machine, manifest.volumes);
+    tell_facts(machine, name, facts_of(before), facts_of(next));
+    if (inspected.files_known) {
+        tell_scripts(machine, name, release_files(machine, name, current.number), inspected.files);
+    }
+    if (machine.check) {
+        return {Outcome::changed, next, differences(current, release), {}};
+    }
 
     try {
         transact(machine, name, "update", [&](Transaction& transaction) {

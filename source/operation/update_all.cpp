@@ -1,4 +1,5 @@
 #include "core/error.hpp"
+#include "operation/changes.hpp"
 #include "operation/operations.hpp"
 
 namespace drunner {
@@ -7,6 +8,7 @@ namespace {
 // What one service's update came to, as it stands in the table; its error is said at once.
 ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_named) {
     ServiceUpdate told{name, UpdateVerdict::unchanged, {}, {}, {}};
+    const Changes before = machine.changes == nullptr ? Changes() : *machine.changes;
     try {
         if (!was_named) {
             const std::optional<Manifest> manifest = Catalog(machine.paths).find(name);
@@ -32,6 +34,9 @@ ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_nam
             throw;
         }
         machine.progress.warning("'" + name.text() + "': " + error.what());
+        if (machine.changes != nullptr) {
+            *machine.changes = before;
+        }
         told.verdict = UpdateVerdict::failed;
         told.reason = error.what();
         told.error = error;

@@ -10,6 +10,9 @@ namespace drunner {
 
 // What update and rollback share.
 
+// Throws Error(broken) where there is no script to call.
+void require_servicerunner(const Machine& machine, const ServiceName& service);
+
 // Throws Error(broken) or Error(volume_missing) where the operation would build on something that
 // is not there.
 void require_updatable(Machine& machine, const Manifest& manifest);

@@ -17,7 +17,8 @@ class VolumeAccess {
 
     // The volume's mount point. Throws Error(system), saying why, where it cannot be trusted: the
     // driver is not local, the volume has options (bind and NFS volumes are empty here while idle),
-    // the engine maps users, or a volume made through the engine does not appear on this machine.
+    // the engine maps users, or a volume made through the engine does not appear on this machine
+    // (--check makes none).
     std::string directory(const Volume& volume);
     // The same by name; Error(volume_missing) where the engine lacks it.
     std::string directory(const std::string& name);
@@ -46,7 +47,7 @@ VolumePlan plan_volumes(Machine& machine, const ServiceName& service,
 // unlike anything that the engine or another operation uses.
 std::string staging_directory(const std::string& data, std::string_view operation);
 
-// The id of this installation; made where there is none yet.
+// The id of this installation; made where there is none yet, but with --check: then it is empty.
 std::string installation_id(const Machine& machine);
 
 }  // namespace drunner

@@ -1,5 +1,7 @@
 #include "fakes/fake_registry.hpp"
 
+#include "core/error.hpp"
+
 namespace drunner::test {
 namespace {
 
@@ -66,6 +68,35 @@ ManifestAnswer FakeRegistry::resolve(const ImageReference& reference) {
         return {Verdict::found, delivery.published->digest, ""};
     }
     return {delivery.verdict, "", "'" + reference.text() + "': the fake registry was told so"};
+}
+
+Image FakeRegistry::describe(const ImageReference& reference) {
+    const Delivery delivery = deliver(reference);
+    const std::string what = "'" + reference.text() + "': the fake registry was told so";
+    switch (delivery.verdict) {
+        case Verdict::not_found:
+            throw Error(ErrorKind::image_not_found, what);
+        case Verdict::denied:
+            throw Error(ErrorKind::registry_denied, what);
+        case Verdict::unreachable:
+            throw Error(ErrorKind::registry_unreachable, what);
+        case Verdict::found:
+            break;
+    }
+    const FakeImage& published = delivery.published->image;
+    Image image;
+    image.id = fake_image_id(published);
+    image.digests = {reference.familiar_repository() + "@" + delivery.published->digest};
+    image.user = published.user;
+    image.entrypoint = published.entrypoint;
+    image.command = published.command;
+    image.environment = published.environment;
+    image.volumes = published.volumes;
+    image.labels = published.labels;
+    image.os = "linux";
+    image.architecture = "amd64";
+    image.has_healthcheck = published.has_healthcheck;
+    return image;
 }
 
 RegistryAuth FakeRegistry::credentials(const ImageReference&) {

@@ -39,6 +39,7 @@ class FakeRegistry : public Registry {
     std::vector<std::string> asked() const;
 
     ManifestAnswer resolve(const ImageReference& reference) override;
+    Image describe(const ImageReference& reference) override;
     RegistryAuth credentials(const ImageReference& reference) override;
 
   private:

@@ -151,7 +151,8 @@ void ServiceScripts::act(const HookCall& call) {
     } else if (call.hook == Hook::update_start || call.hook == Hook::uninstall ||
                call.hook == Hook::obliterate) {
         engine_.remove_container(service);
-    } else if (call.hook == Hook::backup_start && engine_.find_container(service)) {
+    } else if (call.hook == Hook::backup_start && engine_.find_container(service) &&
+               engine_.find_container(service)->state == "running") {
         engine_.pause_container(service);
     } else if (call.hook == Hook::backup_end && engine_.find_container(service) &&
                engine_.find_container(service)->state == "paused") {

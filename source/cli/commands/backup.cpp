@@ -93,25 +93,27 @@ Answer run(const Invocation& invocation) {
     if (request.output >= 0) {
         return {};  // stdout carries the backup
     }
+    nlohmann::json document{{"command", "backup"},
+                            {"service", name.text()},
+                            {"changed", true},
+                            {"file", report.file},
+                            {"encrypted", !request.key.empty()},
+                            {"excludes", report.excludes}};
+    if (!invocation.is_check()) {
+        document["files"] = report.result.files;
+        document["original_bytes"] = report.result.original_bytes;
+        document["written_bytes"] = report.result.written_bytes;
+        document["sha256"] = report.result.sha256;
+        document["vanished"] = report.result.vanished;
+        document["skipped"] = report.result.skipped;
+    }
     return {ExitCode::done,
             report.file + "\n" + std::to_string(report.result.files) + " files, " +
                 human_size(report.result.original_bytes) + ", written as " +
                 human_size(report.result.written_bytes) +
                 (request.key.empty() ? ", not encrypted\n" : ", encrypted\n") +
                 changed_words(report.result) + left_out_words(report),
-            nlohmann::json{{"command", "backup"},
-                           {"service", name.text()},
-                           {"changed", true},
-                           {"file", report.file},
-                           {"files", report.result.files},
-                           {"original_bytes", report.result.original_bytes},
-                           {"written_bytes", report.result.written_bytes},
-                           {"sha256", report.result.sha256},
-                           {"encrypted", !request.key.empty()},
-                           {"excludes", report.excludes},
-                           {"vanished", report.result.vanished},
-                           {"skipped", report.result.skipped}}
-                .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
+            document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
 }
 
 }  // namespace
@@ -125,6 +127,7 @@ constinit const Command backup_command{
     1,
     2,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -32,6 +32,7 @@ constinit const Command clean_command{"clean",
                                       0,
                                       0,
                                       false,
-                                      run};
+                                      run,
+                                      CheckMode::foretold};
 
 }  // namespace drunner

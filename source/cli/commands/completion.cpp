@@ -23,6 +23,7 @@ constinit const Command completion_command{"completion",
                                            1,
                                            1,
                                            false,
-                                           run};
+                                           run,
+                                           CheckMode::reads_only};
 
 }  // namespace drunner

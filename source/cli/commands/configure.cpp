@@ -51,6 +51,7 @@ constinit const Command configure_command{
     1,
     most_words,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

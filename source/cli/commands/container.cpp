@@ -206,6 +206,7 @@ constinit const Command container_command{
     3,
     false,
     run,
+    CheckMode::refused,
     "exec",
     3};
 

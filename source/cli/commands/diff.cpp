@@ -50,6 +50,7 @@ constinit const Command diff_command{
     1,
     2,
     false,
-    run};
+    run,
+    CheckMode::reads_only};
 
 }  // namespace drunner

@@ -30,24 +30,29 @@ std::string_view word_of(DoctorFinding::State state) {
     return "remains";
 }
 
-ExitCode code_of(const std::vector<DoctorFinding>& findings) {
+// Mended, or with `doctor --fix --check` about to be.
+bool counts_as_mended(const DoctorFinding& finding, bool foretold) {
+    return finding.state == DoctorFinding::State::mended || (foretold && finding.mendable);
+}
+
+ExitCode code_of(const std::vector<DoctorFinding>& findings, bool foretold) {
     if (findings.empty()) {
         return ExitCode::no_change;
     }
-    const bool all_mended = std::all_of(
-        findings.begin(), findings.end(),
-        [](const DoctorFinding& one) { return one.state == DoctorFinding::State::mended; });
+    const bool all_mended =
+        std::all_of(findings.begin(), findings.end(),
+                    [&](const DoctorFinding& one) { return counts_as_mended(one, foretold); });
     return all_mended ? ExitCode::done : ExitCode::error;
 }
 
-Answer answer_of(const std::vector<DoctorFinding>& findings) {
+Answer answer_of(const std::vector<DoctorFinding>& findings, bool foretold) {
     using nlohmann::json;
     std::string text = findings.empty() ? "nothing found\n" : "";
     json rows = json::array();
     bool changed = false;
     for (const DoctorFinding& one : findings) {
         const bool mended = one.state == DoctorFinding::State::mended;
-        changed = changed || mended;
+        changed = changed || counts_as_mended(one, foretold);
         text +=
             fmt::format("{:<7}  {:<17}  {}\n", word_of(one.state), one.check, printable(one.what));
         if (!mended) {
@@ -62,7 +67,7 @@ Answer answer_of(const std::vector<DoctorFinding>& findings) {
                         {"mendable", one.mendable},
                         {"state", word_of(one.state)}});
     }
-    return {code_of(findings), text,
+    return {code_of(findings, foretold), text,
             json{{"command", "doctor"}, {"changed", changed}, {"findings", rows}}.dump(
                 -1, ' ', true, json::error_handler_t::replace)};
 }
@@ -78,14 +83,14 @@ Answer run(const Invocation& invocation) {
         Machine& machine = request.services.empty()
                                ? invocation.machine()
                                : invocation.machine_of(request.services.front());
-        return answer_of(doctor(machine, request));
+        return answer_of(doctor(machine, request), request.fix && invocation.is_check());
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::settings) {
             throw;
         }
         DoctorFinding finding = settings_finding(error);
         finding.state = request.fix ? DoctorFinding::State::remains : DoctorFinding::State::found;
-        return answer_of({finding});
+        return answer_of({finding}, false);
     }
 }
 
@@ -100,6 +105,7 @@ constinit const Command doctor_command{
     0,
     std::numeric_limits<std::size_t>::max(),
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -43,6 +43,7 @@ constinit const Command drill_command{
     1,
     2,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

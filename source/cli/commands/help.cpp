@@ -35,6 +35,7 @@ constinit const Command help_command{"help",
                                      0,
                                      1,
                                      false,
-                                     run};
+                                     run,
+                                     CheckMode::reads_only};
 
 }  // namespace drunner

@@ -61,6 +61,7 @@ constinit const Command hold_command{"hold",
                                      1,
                                      1,
                                      false,
-                                     run};
+                                     run,
+                                     CheckMode::foretold};
 
 }  // namespace drunner

@@ -37,6 +37,7 @@ constinit const Command inspect_command{"inspect",
                                         1,
                                         1,
                                         false,
-                                        run};
+                                        run,
+                                        CheckMode::reads_only};
 
 }  // namespace drunner

@@ -50,6 +50,7 @@ constinit const Command install_command{
     1,
     2,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -2,6 +2,7 @@
 
 #include "backup/age_key.hpp"
 #include "cli/commands.hpp"
+#include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/clock.hpp"
 #include "host/file.hpp"
@@ -11,11 +12,25 @@ namespace {
 
 constexpr const char* default_file = "drunner-identity.txt";
 
+void require_creatable(const std::string& file) {
+    if (exists(file)) {
+        throw Error(ErrorKind::file_exists, "'" + printable(file) + "' exists already");
+    }
+    if (file_type(parent_of(file)) == FileType::absent) {
+        throw Error(ErrorKind::system, "'" + printable(parent_of(file)) + "' is not there");
+    }
+}
+
 Answer run(const Invocation& invocation) {
     const std::vector<std::string>& words = invocation.arguments.words;
     const std::string file = words.empty() ? default_file : words[0];
     const AgeKeyPair pair = make_age_key_pair(iso8601(SystemClock().now()));
-    create_file(file, pair.identity_file);
+    if (invocation.is_check()) {
+        require_creatable(file);
+    } else {
+        create_file(file, pair.identity_file);
+    }
+    invocation.changes.words.push_back("key file '" + printable(file) + "' is new");
     return {
         ExitCode::done, pair.recipient + "\n",
         nlohmann::json{
@@ -34,6 +49,7 @@ constinit const Command keygen_command{
     0,
     1,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

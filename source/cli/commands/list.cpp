@@ -52,7 +52,7 @@ Answer run(const Invocation& invocation) {
 }  // namespace
 
 constinit const Command list_command{
-    "list", "", "the installed services", "0 answered, also where there is none", options, 0, 0,
-    false,  run};
+    "list", "",  "the installed services", "0 answered, also where there is none", options, 0, 0,
+    false,  run, CheckMode::reads_only};
 
 }  // namespace drunner

@@ -35,6 +35,18 @@ std::string typed(const std::string& path) {
     return plain ? path : "DIR";
 }
 
+void write_files(const std::string& directory, const std::map<std::string, SkeletonFile>& files) {
+    make_directories(directory + "/drunner", 0755);
+    try {
+        for (const auto& [name, file] : files) {
+            create_file(directory + "/" + name, file.content, file.executable ? 0755 : 0644);
+        }
+    } catch (...) {
+        remove_tree(directory);
+        throw;
+    }
+}
+
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
     SkeletonRequest request{ServiceName(arguments.words[0])};
@@ -56,22 +68,22 @@ Answer run(const Invocation& invocation) {
                     "drunner new " + request.name.text() + " ANOTHER_DIR");
     }
     nlohmann::json names = nlohmann::json::array();
-    make_directories(directory + "/drunner", 0755);
-    try {
-        for (const auto& [name, file] : files) {
-            create_file(directory + "/" + name, file.content, file.executable ? 0755 : 0644);
-            names.push_back(name);
-        }
-    } catch (...) {
-        remove_tree(directory);
-        throw;
+    for (const auto& [name, file] : files) {
+        tell_file(invocation.changes, directory + "/" + name, file.content);
+        names.push_back(name);
+    }
+    if (!invocation.is_check()) {
+        write_files(directory, files);
     }
     const std::string next = "docker build -t " + request.name.text() + " " + typed(directory);
     return {ExitCode::done,
             "wrote a service image to '" + printable(directory) + "'\nnext: " + next +
                 "\n      drunner test " + request.name.text() + "\n",
-            nlohmann::json{
-                {"command", "new"}, {"directory", directory}, {"files", names}, {"next", next}}
+            nlohmann::json{{"command", "new"},
+                           {"changed", true},
+                           {"directory", directory},
+                           {"files", names},
+                           {"next", next}}
                 .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
 }
 
@@ -85,6 +97,7 @@ constinit const Command new_command{"new",
                                     1,
                                     2,
                                     false,
-                                    run};
+                                    run,
+                                    CheckMode::foretold};
 
 }  // namespace drunner

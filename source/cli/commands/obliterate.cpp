@@ -46,6 +46,7 @@ constinit const Command obliterate_command{
     1,
     1,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

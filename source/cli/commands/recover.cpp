@@ -76,6 +76,7 @@ constinit const Command recover_command{
     0,
     2,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

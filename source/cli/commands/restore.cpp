@@ -57,6 +57,7 @@ constinit const Command restore_command{
     1,
     2,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -49,6 +49,7 @@ constinit const Command rollback_command{
     1,
     1,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -117,6 +117,7 @@ constinit const Command secret_command{
     2,
     3,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -28,6 +28,7 @@ constinit const Command settings_command{"settings",
                                          1,
                                          1,
                                          false,
-                                         run};
+                                         run,
+                                         CheckMode::reads_only};
 
 }  // namespace drunner

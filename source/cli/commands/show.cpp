@@ -73,6 +73,7 @@ constinit const Command show_command{"show",
                                      1,
                                      1,
                                      false,
-                                     run};
+                                     run,
+                                     CheckMode::reads_only};
 
 }  // namespace drunner

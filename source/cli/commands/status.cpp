@@ -56,6 +56,7 @@ constinit const Command status_command{"status",
                                        1,
                                        1,
                                        false,
-                                       run};
+                                       run,
+                                       CheckMode::reads_only};
 
 }  // namespace drunner

@@ -45,6 +45,7 @@ constinit const Command trust_command{
     1,
     1,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -87,6 +87,7 @@ constinit const Command undelete_command{
     0,
     1,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -35,6 +35,7 @@ constinit const Command uninstall_command{
     1,
     1,
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

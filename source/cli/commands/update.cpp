@@ -151,6 +151,7 @@ constinit const Command update_command{
     0,
     std::numeric_limits<std::size_t>::max(),
     false,
-    run};
+    run,
+    CheckMode::foretold};
 
 }  // namespace drunner

@@ -36,6 +36,7 @@ constinit const Command verify_command{"verify",
                                        1,
                                        1,
                                        false,
-                                       run};
+                                       run,
+                                       CheckMode::reads_only};
 
 }  // namespace drunner

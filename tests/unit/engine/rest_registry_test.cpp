@@ -101,6 +101,80 @@ TEST_CASE("one HEAD answers the digest, and each reference is asked for once") {
     CHECK(world.engine.calls().empty());
 }
 
+namespace {
+
+PeerReply document(const std::string& body) {
+    return {"HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\nDocker-Content-Digest: " + digest + "\r\n\r\n" + body,
+            PeerReply::After::keep};
+}
+
+const std::string config_digest = "sha256:" + std::string(64, 'd');
+const std::string platform_digest = "sha256:" + std::string(64, 'e');
+const std::string one_manifest = R"({"config":{"digest":")" + config_digest + R"("}})";
+const std::string index_of_two =
+    R"({"manifests":[{"digest":"sha256:)" + std::string(64, 'f') +
+    R"(","platform":{"os":"linux","architecture":"arm64"}},{"digest":")" + platform_digest +
+    R"(","platform":{"os":"linux","architecture":"amd64"}}]})";
+const std::string configuration =
+    R"({"os":"linux","architecture":"amd64","config":{"User":"4242","Env":["A=b"],)"
+    R"("Cmd":["run"],"Volumes":{"/data":{}},"Labels":{"x":"y"}}})";
+
+PeerReply registry_with(const PeerRequest& request, const std::string& manifest_of_tag) {
+    if (request.path == "/v2/team/app/manifests/1") {
+        return document(manifest_of_tag);
+    }
+    if (request.path == "/v2/team/app/manifests/" + platform_digest) {
+        return document(one_manifest);
+    }
+    return request.path == "/v2/team/app/blobs/" + config_digest ? document(configuration)
+                                                                 : refusal(404);
+}
+
+}  // namespace
+
+TEST_CASE("an image is described without its layers, of an index that of the engine's platform") {
+    for (const std::string& manifest_of_tag : {one_manifest, index_of_two}) {
+        World world(
+            [&](const PeerRequest& request) { return registry_with(request, manifest_of_tag); });
+        world.engine.engine_info.architecture = "x86_64";
+        const Image image = world.client().describe(world.reference());
+        CHECK(image.id == config_digest);
+        CHECK(image.digests ==
+              std::vector<std::string>{world.peer.address() + "/team/app@" + digest});
+        CHECK(image.user == "4242");
+        CHECK(image.environment == std::vector<std::string>{"A=b"});
+        CHECK(image.volumes == std::vector<std::string>{"/data"});
+        CHECK(image.os == "linux");
+        CHECK(image.architecture == "amd64");
+        for (const PeerRequest& request : world.peer.requests()) {
+            CHECK(request.method == "GET");
+        }
+    }
+}
+
+TEST_CASE("what cannot be described says why as a pull does") {
+    const auto kind_of = [](const ScriptedPeer::Script& script) {
+        World world(script);
+        world.engine.engine_info.architecture = "riscv64";
+        try {
+            world.client().describe(world.reference());
+        } catch (const Error& error) {
+            return error.kind();
+        }
+        return ErrorKind::system;
+    };
+    CHECK(kind_of([](const PeerRequest&) { return refusal(404); }) == ErrorKind::image_not_found);
+    CHECK(kind_of([](const PeerRequest&) { return refusal(403); }) == ErrorKind::registry_denied);
+    CHECK(kind_of([](const PeerRequest&) { return refusal(503); }) ==
+          ErrorKind::registry_unreachable);
+    CHECK(kind_of([](const PeerRequest&) { return document("no JSON"); }) ==
+          ErrorKind::registry_unreachable);
+    CHECK(kind_of([](const PeerRequest& request) {
+              return registry_with(request, index_of_two);
+          }) == ErrorKind::image_not_found);
+}
+
 TEST_CASE("a reference with a digest needs no registry") {
     World world([](const PeerRequest&) { return manifest(); });
     const std::string other = "sha256:" + std::string(64, 'c');
