@@ -11,10 +11,20 @@ load operations
 
 # Everything below the prefix and the directory of the test, and everything on the engine.
 whole_world() {
-    (cd "$DRUNNER_PREFIX" && listing .)
-    listing .
-    engine_state
-    tags
+    local directory
+    {
+        printf '%s\0' "$DRUNNER_PREFIX" .
+        ask_engine /volumes | jq -j '.Volumes // [] | map(.Mountpoint + "\u0000") | add // empty'
+    } >"$BATS_TEST_TMPDIR/places"
+    while IFS= read -r -d '' directory; do
+        find "$directory" -printf '%p|%y|%m|%U:%G|%n|%l|%s|%T@\n' | sort
+        find "$directory" -type f -print0 | sort -z | xargs -0 -r sha256sum
+    done <"$BATS_TEST_TMPDIR/places"
+    ask_engine '/containers/json?all=1' |
+        jq -c 'sort_by(.Id)[] | [.Id, .Names, .State, .ImageID, .Labels]'
+    ask_engine /images/json | jq -c 'sort_by(.Id)[] | [.Id, .RepoTags, .RepoDigests]'
+    ask_engine /volumes | jq -c '.Volumes // [] | sort_by(.Name)[] | [.Name, .Labels]'
+    ask_engine /networks | jq -c 'sort_by(.Id)[] | [.Id, .Name]'
 }
 
 # What --check may ask the engine: reads, and a container for looking into an image, which is never

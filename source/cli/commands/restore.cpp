@@ -33,17 +33,19 @@ Answer run(const Invocation& invocation) {
     request.replace = arguments.has("replace");
     const RestoreReport report = restore(invocation.machine(), request);
     const std::string name = report.manifest.name.text();
+    nlohmann::json document{{"command", "restore"},
+                            {"service", name},
+                            {"changed", true},
+                            {"reference", report.manifest.release().reference},
+                            {"image_id", report.manifest.release().image_id},
+                            {"files", report.result.files},
+                            {"original_bytes", report.result.original_bytes}};
+    if (!invocation.is_check()) {
+        document["missing_secrets"] = report.missing_secrets;
+    }
     return {ExitCode::done,
             "restored '" + name + "' (" + std::to_string(report.result.files) + " files)\n",
-            nlohmann::json{{"command", "restore"},
-                           {"service", name},
-                           {"changed", true},
-                           {"reference", report.manifest.release().reference},
-                           {"image_id", report.manifest.release().image_id},
-                           {"files", report.result.files},
-                           {"original_bytes", report.result.original_bytes},
-                           {"missing_secrets", report.missing_secrets}}
-                .dump()};
+            document.dump()};
 }
 
 }  // namespace

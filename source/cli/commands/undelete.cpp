@@ -62,18 +62,20 @@ Answer run(const Invocation& invocation) {
     request.partial = arguments.has("partial");
     const RestoreReport report = undelete(invocation.machine_of(name), name, request);
     const std::string brought_back = report.manifest.name.text();
+    nlohmann::json document{{"command", "undelete"},
+                            {"service", brought_back},
+                            {"changed", true},
+                            {"reference", report.manifest.release().reference},
+                            {"image_id", report.manifest.release().image_id},
+                            {"files", report.result.files},
+                            {"original_bytes", report.result.original_bytes}};
+    if (!invocation.is_check()) {
+        document["missing_secrets"] = report.missing_secrets;
+    }
     return {
         ExitCode::done,
         "brought back '" + brought_back + "' (" + std::to_string(report.result.files) + " files)\n",
-        nlohmann::json{{"command", "undelete"},
-                       {"service", brought_back},
-                       {"changed", true},
-                       {"reference", report.manifest.release().reference},
-                       {"image_id", report.manifest.release().image_id},
-                       {"files", report.result.files},
-                       {"original_bytes", report.result.original_bytes},
-                       {"missing_secrets", report.missing_secrets}}
-            .dump()};
+        document.dump()};
 }
 
 }  // namespace
