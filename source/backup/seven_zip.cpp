@@ -59,17 +59,16 @@ bool begins_as_tar(std::string_view block) {
     return sum == strtoul(field.c_str(), nullptr, 8) || sum == checksum_size * ' ';
 }
 
-// What 7z said, in one line.
+// What 7z said, in one line and without the name that the file has for it.
 std::string complaint_of(const std::string& errors) {
-    std::string first;
+    std::vector<std::string> said;
     for (const std::string& line : split(errors, '\n')) {
         const std::string text(trim(line));
-        if (text.find("rror") != std::string::npos && text != "ERROR:") {
-            return printable(text);
+        if (!text.empty() && text != "ERRORS:" && text.find("/proc/") == std::string::npos) {
+            said.push_back(printable(text));
         }
-        first = first.empty() ? text : first;
     }
-    return first.empty() ? "nothing" : printable(first);
+    return said.empty() ? "nothing" : join(said, "; ");
 }
 
 // One run of 7z.

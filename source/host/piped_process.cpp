@@ -3,14 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
@@ -21,6 +22,7 @@ namespace {
 constexpr std::size_t input_limit = 4096;  // PIPE_BUF: it fits into a pipe that nobody reads
 constexpr std::size_t errors_limit = 8192;
 constexpr int tick_milliseconds = 200;
+constexpr int exec_failed = 127;
 
 struct Pipe {
     FileDescriptor reading;
@@ -44,55 +46,50 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
     return result;
 }
 
-// What the child does before it becomes the program.
-class SpawnPlan {
-  public:
-    SpawnPlan(int input, int output, int errors) {
-        posix_spawn_file_actions_init(&actions_);
-        posix_spawnattr_init(&attributes_);
-        sigset_t all;
-        sigset_t none;
-        sigfillset(&all);
-        sigemptyset(&none);
-        failed_ =
-            posix_spawn_file_actions_adddup2(&actions_, input, STDIN_FILENO) != 0 ||
-            posix_spawn_file_actions_adddup2(&actions_, output, STDOUT_FILENO) != 0 ||
-            posix_spawn_file_actions_adddup2(&actions_, errors, STDERR_FILENO) != 0 ||
-            posix_spawn_file_actions_addclosefrom_np(&actions_, STDERR_FILENO + 1) != 0 ||
-            posix_spawnattr_setsigdefault(&attributes_, &all) != 0 ||
-            posix_spawnattr_setsigmask(&attributes_, &none) != 0 ||
-            posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-                                                       POSIX_SPAWN_SETSIGMASK) != 0;
-    }
-    ~SpawnPlan() {
-        posix_spawn_file_actions_destroy(&actions_);
-        posix_spawnattr_destroy(&attributes_);
-    }
-    SpawnPlan(const SpawnPlan&) = delete;
-    SpawnPlan& operator=(const SpawnPlan&) = delete;
-
-    // Of posix_spawn(3): an error number, 0 where it runs.
-    int spawn(pid_t& pid, const PipedStart& start) const {
-        if (failed_) {
-            return ENOMEM;
-        }
-        std::vector<std::string> arguments = start.arguments;
-        std::vector<std::string> environment = start.environment;
-        return posix_spawn(&pid, arguments[0].c_str(), &actions_, &attributes_,
-                           pointers(arguments).data(), pointers(environment).data());
-    }
-
-  private:
-    posix_spawn_file_actions_t actions_{};
-    posix_spawnattr_t attributes_{};
-    bool failed_ = false;
-};
-
-void limit(pid_t pid, __rlimit_resource resource, rlim_t value) {
+void limit(__rlimit_resource resource, rlim_t value) {
     const rlimit bounds{value, value};
-    if (prlimit(pid, resource, &bounds, nullptr) != 0) {
-        throw system_error("cannot limit what a program may use", errno);
+    if (setrlimit(resource, &bounds) != 0) {
+        _exit(exec_failed);
     }
+}
+
+// The child, where only async-signal-safe calls are allowed.
+[[noreturn]] void become(const PipedStart& start, char* const* arguments, char* const* environment,
+                         const std::array<int, 3>& streams, int channel) {
+    // First above 9, so that the order of the streams does not matter.
+    constexpr int own_channel = 3;
+    std::array<int, 3> safe{};
+    for (std::size_t i = 0; i < safe.size(); ++i) {
+        safe[i] = fcntl(streams[i], F_DUPFD, 10);
+    }
+    const int safe_channel = fcntl(channel, F_DUPFD, 10);
+    for (std::size_t i = 0; i < safe.size(); ++i) {
+        if (dup2(safe[i], static_cast<int>(i)) < 0) {
+            _exit(exec_failed);
+        }
+    }
+    if (dup3(safe_channel, own_channel, O_CLOEXEC) < 0 ||
+        syscall(SYS_close_range, own_channel + 1U, ~0U, 0U) != 0) {
+        _exit(exec_failed);
+    }
+    setsid();
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    for (int number = 1; number < NSIG; ++number) {
+        sigaction(number, &action, nullptr);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    limit(RLIMIT_FSIZE, 0);
+    limit(RLIMIT_CORE, 0);
+    if (start.memory > 0) {
+        limit(RLIMIT_AS, start.memory);
+    }
+    execve(arguments[0], arguments, environment);
+    const int error = errno;
+    [[maybe_unused]] const ssize_t written = write(own_channel, &error, sizeof(error));
+    _exit(exec_failed);
 }
 
 }  // namespace
@@ -106,21 +103,35 @@ PipedProcess::PipedProcess(const PipedStart& start) : PipedProcess() {
     Pipe input = make_pipe();
     Pipe output = make_pipe();
     Pipe errors = make_pipe();
-    const SpawnPlan plan(input.reading.get(), output.writing.get(), errors.writing.get());
-    if (const int error = plan.spawn(pid_, start); error != 0) {
-        pid_ = -1;
-        throw system_error("cannot run '" + start.arguments[0] + "'", error);
-    }
-    output_ = std::move(output.reading);
-    error_output_ = std::move(errors.reading);
-    limit(pid_, RLIMIT_FSIZE, 0);
-    limit(pid_, RLIMIT_CORE, 0);
-    if (start.memory > 0) {
-        limit(pid_, RLIMIT_AS, start.memory);
-    }
+    Pipe channel = make_pipe();
+    // While both ends are ours, so that it can neither wait nor raise a signal.
     if (write(input.writing.get(), start.input.data(), start.input.size()) !=
         static_cast<ssize_t>(start.input.size())) {
         throw system_error("cannot write to '" + start.arguments[0] + "'", errno);
+    }
+    std::vector<std::string> arguments = start.arguments;
+    std::vector<std::string> environment = start.environment;
+    const std::vector<char*> argument_pointers = pointers(arguments);
+    const std::vector<char*> environment_pointers = pointers(environment);
+    pid_ = fork();
+    if (pid_ < 0) {
+        throw system_error("cannot start '" + start.arguments[0] + "'", errno);
+    }
+    if (pid_ == 0) {
+        become(start, argument_pointers.data(), environment_pointers.data(),
+               {input.reading.get(), output.writing.get(), errors.writing.get()},
+               channel.writing.get());
+    }
+    channel.writing.reset();
+    output_ = std::move(output.reading);
+    error_output_ = std::move(errors.reading);
+    int error = 0;
+    ssize_t got = 0;
+    do {
+        got = ::read(channel.reading.get(), &error, sizeof(error));
+    } while (got < 0 && errno == EINTR);
+    if (got == sizeof(error)) {
+        throw system_error("cannot run '" + start.arguments[0] + "'", error);
     }
 }
 
