@@ -8,14 +8,12 @@
 #include <array>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "backup/tar.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
-#include "host/file.hpp"
 #include "host/piped_process.hpp"
 
 namespace drunner {

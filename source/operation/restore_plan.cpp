@@ -92,6 +92,11 @@ std::map<std::string, std::string> match_by_position(Machine& machine, const Bac
         const auto volume =
             std::find_if(manifest.volumes.begin(), manifest.volumes.end(),
                          [&](const ManagedVolume& one) { return one.path == paths[i]; });
+        if (volume == manifest.volumes.end()) {
+            throw Error(ErrorKind::broken,
+                        "'" + manifest.name.text() + "' has no volume for '" + paths[i] + "'",
+                        "drunner recover " + manifest.name.text());
+        }
         matched[header.volumes[i].path] = volume->name;
         if (!names_path(names[i], paths[i])) {
             machine.progress.warning("'" + names[i] + "' of the backup goes to '" + paths[i] +
