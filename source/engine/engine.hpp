@@ -41,6 +41,9 @@ struct Image {
     std::string architecture;
     bool has_healthcheck = false;
     std::uint64_t size = 0;  // bytes
+    // Where the engine's overlay driver keeps the image, on the engine's machine, the uppermost
+    // first; empty for other drivers.
+    std::vector<std::string> layers;
 };
 
 // One tag of an image.

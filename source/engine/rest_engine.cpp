@@ -194,6 +194,23 @@ ContainerSummary summary_of(const json& document) {
     return summary;
 }
 
+std::vector<std::string> layers_of(const json& document) {
+    const json& driver = member(document, "GraphDriver");
+    const std::string name = text_of(driver, "Name");
+    const json& data = member(driver, "Data");
+    const std::string upper = text_of(data, "UpperDir");
+    if ((name != "overlay2" && name != "overlay") || upper.empty()) {
+        return {};
+    }
+    std::vector<std::string> layers = {upper};
+    if (const std::string lower = text_of(data, "LowerDir"); !lower.empty()) {
+        for (std::string& layer : split(lower, ':')) {
+            layers.push_back(std::move(layer));
+        }
+    }
+    return layers;
+}
+
 Image image_of(const json& document) {
     const json& config = member(document, "Config");
     Image image;
@@ -212,6 +229,7 @@ Image image_of(const json& document) {
     const auto test = texts_of(member(config, "Healthcheck"), "Test");
     image.has_healthcheck = !test.empty() && test.front() != "NONE";
     image.size = static_cast<std::uint64_t>(number_of(document, "Size"));
+    image.layers = layers_of(document);
     return image;
 }
 

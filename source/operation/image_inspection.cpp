@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "archive/image_layers.hpp"
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -98,9 +99,12 @@ bool needs_no_lookup(std::string_view user) {
            is_number(user.substr(colon + 1));
 }
 
-void read_user(Engine& engine, const Image& image, ImageFacts& facts) {
+void read_user(Engine& engine, const Image& image, const ImageLayers& layers, ImageFacts& facts) {
     std::optional<ScratchContainer> container;
-    const auto file = [&](std::string_view path) {
+    const auto file = [&](const std::string& path) {
+        if (auto here = layers.file(path.substr(1), account_file_limit)) {
+            return here;
+        }
         if (!container) {
             container.emplace(engine, never_started(image));
         }
@@ -243,12 +247,16 @@ ImageFacts read_image_files(Machine& machine, const Image& image, std::string_vi
         facts.files = cached->files;
         facts.resolved_user = cached->user;
     } else {
+        const ImageLayers layers(image.layers);
+        facts.files = layers.files("drunner");
         // Each archive costs the engine tens of milliseconds whatever its size, and those of one
         // container wait for each other: two containers, side by side.
-        auto user =
-            std::async(needs_no_lookup(image.user) ? std::launch::deferred : std::launch::async,
-                       [&] { read_user(machine.engine, image, facts); });
-        read_files(machine.engine, image, facts);
+        const bool beside = !facts.files && !needs_no_lookup(image.user);
+        auto user = std::async(beside ? std::launch::async : std::launch::deferred,
+                               [&] { read_user(machine.engine, image, layers, facts); });
+        if (!facts.files) {
+            read_files(machine.engine, image, facts);
+        }
         user.get();
         if (facts.files && facts.resolved_user) {
             cache.keep(image.id, {*facts.files, *facts.resolved_user});

@@ -161,7 +161,11 @@ Journal::Journal(const Paths& paths, const ServiceName& service, const Head& hea
         // Whole from the beginning: a journal that does not say whose it is could not be recovered.
         create_file(path_, one_line(first));
         file_ = open_journal(path_, 0);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+        // It may have got its name before it failed; another's is not ours to remove.
+        if (error.kind() != ErrorKind::file_exists) {
+            unlink(path_.c_str());
+        }
         rmdir(paths.service(service).c_str());
         throw;
     }

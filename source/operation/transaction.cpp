@@ -157,12 +157,28 @@ void Transaction::commit() {
 
 std::vector<std::string> Transaction::roll_back() {
     const CancellationShield shield;
-    const JournalRecord record = journal_.read();
-    end_running_hook(machine_, service_, record);
-    std::vector<std::string> failures =
-        undo_in_reverse({machine_, service_, record.operation}, record);
-    close_journal(record.path, failures);
-    return failures;
+    try {
+        const JournalRecord record = journal_.read();
+        end_running_hook(machine_, service_, record);
+        std::vector<std::string> failures =
+            undo_in_reverse({machine_, service_, record.operation}, record);
+        close_journal(record.path, failures);
+        return failures;
+    } catch (const Error& error) {
+        return {error.what()};
+    }
+}
+
+std::vector<std::string> Transaction::finish() {
+    const CancellationShield shield;
+    try {
+        const JournalRecord record = journal_.read();
+        std::vector<std::string> failures = finish_all(machine_, service_, record);
+        close_journal(record.path, failures);
+        return failures;
+    } catch (const Error& error) {
+        return {error.what()};
+    }
 }
 
 void transact(Machine& machine, const ServiceName& service, std::string_view verb,
@@ -184,11 +200,7 @@ void transact(Machine& machine, const ServiceName& service, std::string_view ver
             throw told.after_roll_back();
         }
     }
-    const CancellationShield shield;
-    const JournalRecord record = transaction.journal_.read();
-    std::vector<std::string> failures = finish_all(machine, service, record);
-    close_journal(record.path, failures);
-    if (!failures.empty()) {
+    if (const std::vector<std::string> failures = transaction.finish(); !failures.empty()) {
         throw Error(ErrorKind::unfinished, join(failures, "; "), recover_command(service));
     }
 }

@@ -57,6 +57,8 @@ class Transaction {
     bool is_committed() const { return journal_.is_committed(); }
     // Undoes everything in reverse and removes the journal; answers what could not be done.
     std::vector<std::string> roll_back();
+    // Performs the finishes and removes the journal; answers what could not be done.
+    std::vector<std::string> finish();
 
     Machine& machine_;
     ServiceName service_;
