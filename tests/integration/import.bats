@@ -229,10 +229,10 @@ with_volume() { # TAR
     [[ -e $(mount_point drunner-old-second)/zeros ]]
     # One volume less on this side.
     refused "differ in number.*'drunner-old-data', 'drunner-old-varlibwitness'.*'/config'" \
-        drunner restore b.7z less --image smaller:1
+        drunner restore b.7z fewer --image smaller:1
     names_next --partial
-    expect 0 drunner restore b.7z less --image smaller:1 --partial
-    equals precious "$(<"$(mount_point drunner-less-config)/precious")"
+    expect 0 drunner restore b.7z fewer --image smaller:1 --partial
+    equals precious "$(<"$(mount_point drunner-fewer-config)/precious")"
     # One that the old tool left out, as it did with a success.
     rm b.7z "$BATS_TEST_TMPDIR/old/drbackup/drunner-old-data.tar.7z"
     pack "$BATS_TEST_TMPDIR/old" b.7z
