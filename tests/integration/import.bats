@@ -278,7 +278,7 @@ SCRIPT
 @test "without 7z it says what to install" {
     old_backup b.7z
     mkdir empty
-    PATH=$PWD/empty run --separate-stderr "$DRUNNER_BINARY" restore b.7z old
+    run --separate-stderr env PATH="$PWD/empty" "$DRUNNER_BINARY" restore b.7z old
     equals 1 "$status"
     says "no 7z"
     names_next "apt-get install p7zip-full"
