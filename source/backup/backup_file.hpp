@@ -23,7 +23,8 @@ struct BackupVolume {
     std::string driver = "local";
     std::map<std::string, std::string> labels;
     std::map<std::string, std::string> options;
-    std::string source;  // directory to read; writing only
+    std::string source;   // directory to read; writing only
+    bool absent = false;  // the old tool named it, but left its content out
 };
 
 // The first member, as data.
@@ -35,6 +36,9 @@ struct BackupHeader {
     std::string image_digest;
     std::string image_id;
     bool image_embedded = false;  // the file holds the image itself
+    // A backup of the tool of 2016. It says nothing that it had no field for: of the volumes only
+    // names, which also stand in the place of their paths, and the order of their paths.
+    bool from_old_tool = false;
     std::vector<BackupVolume> volumes;
     std::map<std::string, std::string> settings;
     std::map<std::string, Secret> secrets = {};  // contents by name; only in an encrypted file
@@ -136,8 +140,9 @@ class BackupReader {
 
 // Throws Error(archive_damaged) for what is not a backup, Error(wrong_password) where the key is
 // missing or does not fit (which nobody can tell from a damaged header of an encrypted file),
-// Error(archive_refused) for a newer format and for the 7-Zip archives of 2016. The file descriptor
-// stays the caller's and must outlive the reader.
+// Error(archive_refused) for a newer format, Error(system) where the 7-Zip archives of 2016 are to
+// be read without the program 7z. The file descriptor stays the caller's and must outlive the
+// reader.
 std::unique_ptr<BackupReader> open_backup(int fd, const OpenKey& key);
 
 }  // namespace drunner

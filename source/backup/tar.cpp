@@ -639,7 +639,7 @@ void TarReader::read_sparse_map(TarEntry& entry, std::uint64_t& stored) {
     }
 }
 
-TarReader::Part TarReader::content() {
+ContentSource::Part TarReader::content() {
     if (left_ == 0) {
         return {};
     }

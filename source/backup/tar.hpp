@@ -65,10 +65,23 @@ inline std::string tar_ending() {
     return std::string(2 * tar_block, '\0');
 }
 
+// The content of the member that a reader of archives stands at.
+class ContentSource {
+  public:
+    virtual ~ContentSource() = default;
+
+    struct Part {
+        std::uint64_t offset = 0;  // in the file; without a gap where the entry is not sparse
+        Bytes bytes;               // good until the next call of anything
+    };
+    // The next bytes; none at the end.
+    virtual Part content() = 0;
+};
+
 // Reads a tar stream, strictly: what encode_tar_header does not write is refused, but for pax
 // records that it does not know, which change nothing. Throws Error(archive_damaged), and
 // Error(archive_refused) for kinds of members that a backup has not.
-class TarReader {
+class TarReader final : public ContentSource {
   public:
     // Answers the next bytes of the stream, good until the next call; none at its end.
     using Source = std::function<Bytes()>;
@@ -79,12 +92,7 @@ class TarReader {
     // may follow.
     std::optional<TarEntry> next();
 
-    struct Part {
-        std::uint64_t offset = 0;  // in the file
-        Bytes bytes;               // good until the next call of anything
-    };
-    // The next bytes of the member's content; none at its end.
-    Part content();
+    Part content() override;
 
     // SHA-256 of all blocks that came before the contents of the members before the current one.
     std::string headers_sha256() const { return headers_.hex_so_far(); }

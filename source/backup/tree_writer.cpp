@@ -5,7 +5,6 @@
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include <utility>
 
 #include "backup/member_reader.hpp"
+#include "backup/room.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
@@ -209,60 +209,6 @@ struct Task {
         }
         return sum;
     }
-};
-
-// Keeps a restore from filling the file system to its last byte, on which the engine and every
-// other service may write: an archive of zeros is small, and nobody knows its size before its end.
-class Room {
-  public:
-    void watch(int directory, std::string path) {
-        directory_ = directory;
-        path_ = std::move(path);
-    }
-
-    // An entry, or more of one, with so much content is about to be written.
-    void spend(std::uint64_t bytes) {
-        const std::lock_guard lock(mutex_);
-        const std::uint64_t cost = bytes + overhead;
-        if (cost > bytes_ || entries_ == 0) {
-            look(cost);
-        }
-        bytes_ -= cost;
-        --entries_;
-    }
-
-  private:
-    // What an entry takes beside its content: a block, about.
-    static constexpr std::uint64_t overhead = 4096;
-    static constexpr std::uint64_t largest_reserve = std::uint64_t{64} << 20U;
-    static constexpr std::uint64_t reserved_part = 64;
-    // A part of what is left may be spent before the next look, since others write there too.
-    static constexpr std::uint64_t spent_part = 4;
-
-    void look(std::uint64_t cost) {
-        struct statvfs status {};
-        require(fstatvfs(directory_, &status), path_);
-        const std::uint64_t reserve =
-            std::min(status.f_blocks * status.f_frsize / reserved_part, largest_reserve);
-        const std::uint64_t free = status.f_bavail * status.f_frsize;
-        // A file system that counts no entries (btrfs) says that it has none.
-        const bool counted = status.f_files > 0;
-        const std::uint64_t entries = counted ? status.f_favail : UINT64_MAX;
-        const std::uint64_t reserved_entries = counted ? status.f_files / reserved_part : 0;
-        if (free < reserve + cost || entries <= reserved_entries) {
-            throw Error(ErrorKind::no_space,
-                        fmt::format("cannot write below '{}': no space would be left there",
-                                    printable(path_)));
-        }
-        bytes_ = std::max((free - reserve) / spent_part, cost);
-        entries_ = std::max<std::uint64_t>((entries - reserved_entries) / spent_part, 1);
-    }
-
-    std::mutex mutex_;
-    int directory_ = -1;
-    std::string path_;
-    std::uint64_t bytes_ = 0;
-    std::uint64_t entries_ = 0;
 };
 
 // With the mode that it is to have, as far as the thread's umask allows, but nothing for the group
@@ -516,13 +462,13 @@ void TreeWriter::close_directory() {
         Task{std::move(level.directory), {}, std::move(level.entry), {}});
 }
 
-void TreeWriter::add(const std::string& name, TarEntry entry, TarReader& reader) {
+void TreeWriter::add(const std::string& name, TarEntry entry, ContentSource& source) {
     const Directory& directory = state_->levels.back().directory;
     require_name(name, entry.path);
     if (entry.type == TarType::file && (entry.sparse || entry.size > queued_file_limit)) {
         state_->room.spend(0);
         const FileDescriptor fd = create_file_in(directory, name, entry);
-        for (auto part = reader.content(); !part.bytes.empty(); part = reader.content()) {
+        for (auto part = source.content(); !part.bytes.empty(); part = source.content()) {
             state_->room.spend(part.bytes.size());
             write_at(fd.get(), part.bytes, part.offset, entry.path);
         }
@@ -534,7 +480,7 @@ void TreeWriter::add(const std::string& name, TarEntry entry, TarReader& reader)
     }
     Task task{directory, name, std::move(entry), {}};
     task.content.reserve(task.entry.type == TarType::file ? task.entry.size : 0);
-    for (auto part = reader.content(); !part.bytes.empty(); part = reader.content()) {
+    for (auto part = source.content(); !part.bytes.empty(); part = source.content()) {
         task.content.append(part.bytes);
     }
     state_->writer().push(std::move(task));

@@ -29,8 +29,8 @@ class TreeWriter {
     void close_directory();
 
     // Everything but directories and devices, into the innermost directory. Content is taken from
-    // the reader. `target` is, for a hard link, the path of the file below the root.
-    void add(const std::string& name, TarEntry entry, TarReader& reader);
+    // the source. `target` is, for a hard link, the path of the file below the root.
+    void add(const std::string& name, TarEntry entry, ContentSource& source);
     void add_hard_link(const std::string& name, const std::string& target);
 
     // Closes what is open, waits until all is written, and syncs the file system.

@@ -65,10 +65,12 @@ RestoreReport try_backup(Machine& machine, const ServiceName& name, const std::s
         throw system_error("cannot read the backup '" + printable(file) + "'", errno);
     }
     const std::unique_ptr<BackupReader> reader = open_backup(input.get(), key);
-    if (reader->header().service != name.text()) {
+    const std::string& service = reader->header().service;
+    const bool unnamed = service.empty() && reader->header().from_old_tool;
+    if (service != name.text() && !unnamed) {
         throw Error(ErrorKind::archive_refused, "'" + printable(file) + "' is a backup of '" +
-                                                    printable(reader->header().service) +
-                                                    "', not of '" + name.text() + "'");
+                                                    printable(service) + "', not of '" +
+                                                    name.text() + "'");
     }
     // Not below the service's own name: containers of "S-..." are its own.
     const ServiceName scratch("drill-" + random_id().substr(0, scratch_digits));

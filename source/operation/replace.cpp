@@ -69,7 +69,9 @@ ReplacePlan plan_replace(Machine& machine, const BackupHeader& header, const Man
                          const std::optional<ImageReference>& wanted) {
     ReplacePlan plan{installed, false, {}, {}, {}};
     Manifest& next = plan.manifest;
-    next.settings = header.settings;
+    if (!header.from_old_tool) {
+        next.settings = header.settings;
+    }
     adopt_secrets(next, header, header.secrets);
     const ImageReference reference =
         wanted ? *wanted : ImageReference(installed.release().reference);

@@ -122,7 +122,10 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
     const auto matched = volumes_to_fill(machine, header, plan, request.partial);
     std::vector<std::string> existing;
     for (const ManagedVolume& volume : plan.emptied_volumes) {
-        if (!matched.contains(volume.path)) {
+        const bool filled = std::any_of(matched.begin(), matched.end(), [&](const auto& match) {
+            return match.second == volume.name;
+        });
+        if (!filled) {
             throw Error(ErrorKind::archive_refused,
                         "volume '" + volume.name +
                             "' exists already, and the backup has nothing to replace it with",
@@ -151,6 +154,10 @@ RestoreReport restore_for_drill(Machine& machine, BackupReader& reader, const Se
 
 RestoreReport restore(Machine& machine, const RestoreRequest& request) {
     const std::unique_ptr<BackupReader> reader = open_backup(request.input, request.key);
+    if (!request.name && reader->header().service.empty()) {
+        throw Error(ErrorKind::usage, "the backup does not say which service it is of",
+                    "drunner restore FILE SERVICE");
+    }
     const ServiceName name = request.name ? *request.name : ServiceName(reader->header().service);
     const ServiceSession session(machine, name);
     const std::optional<Manifest> installed = Catalog(machine.paths).find(name);

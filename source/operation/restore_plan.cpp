@@ -1,6 +1,7 @@
 #include "operation/restore_plan.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "archive/image_tar.hpp"
@@ -13,6 +14,100 @@
 
 namespace drunner {
 
+namespace {
+
+// The old tool wrote down neither id nor digest, and many of its images are gone.
+ImageChoice image_of_old_tool(Machine& machine, const ImageReference& reference) {
+    machine.progress.note("the backup is of the drunner of 2016; what '" + reference.text() +
+                          "' names now is used");
+    try {
+        return choose_image(machine, {reference, machine.config.pull, {}, {}});
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::image_not_found &&
+            error.kind() != ErrorKind::registry_denied) {
+            throw;
+        }
+        throw Error(error.kind(), error.what(),
+                    "drunner restore FILE SERVICE --image REFERENCE, with an image that has the "
+                    "same volumes in the same order");
+    }
+}
+
+std::string listed(const std::vector<std::string>& names) {
+    std::vector<std::string> shown;
+    for (const std::string& name : names) {
+        shown.push_back("'" + printable(name) + "'");
+    }
+    return shown.empty() ? "none" : join(shown, ", ");
+}
+
+void tell_difference(Machine& machine, const Manifest& manifest, const std::string& what,
+                     bool partial) {
+    if (!partial) {
+        throw Error(ErrorKind::archive_refused, what,
+                    "drunner restore FILE " + manifest.name.text() + " --partial");
+    }
+    machine.progress.warning(what);
+}
+
+// A volume of the old tool has the name of its path in its own, without what is no letter or digit.
+bool names_path(const std::string& volume, const std::string& path) {
+    std::string ending = "-";
+    std::copy_if(path.begin(), path.end(), std::back_inserter(ending), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    });
+    return volume.ends_with(ending);
+}
+
+// The old tool wrote down no paths: the first volume goes to the first path that the image
+// declares, and so on.
+std::map<std::string, std::string> match_by_position(Machine& machine, const BackupHeader& header,
+                                                     const Manifest& manifest, bool partial) {
+    const std::vector<std::string>& paths = manifest.release().config.volumes;
+    std::vector<std::string> names;
+    std::vector<std::string> absent;
+    for (const BackupVolume& volume : header.volumes) {
+        names.push_back(volume.name);
+        if (volume.absent) {
+            absent.push_back(volume.name);
+        }
+    }
+    if (names.size() != paths.size()) {
+        tell_difference(machine, manifest,
+                        "volumes differ in number, and they go by position: the backup has " +
+                            listed(names) + ", the image declares " + listed(paths),
+                        partial);
+    }
+    if (!absent.empty()) {
+        tell_difference(
+            machine, manifest,
+            "the backup names volumes that the old tool left out of it: " + listed(absent),
+            partial);
+    }
+    std::map<std::string, std::string> matched;
+    for (std::size_t i = 0; i < std::min(names.size(), paths.size()); ++i) {
+        if (header.volumes[i].absent) {
+            continue;
+        }
+        const auto volume =
+            std::find_if(manifest.volumes.begin(), manifest.volumes.end(),
+                         [&](const ManagedVolume& one) { return one.path == paths[i]; });
+        if (volume == manifest.volumes.end()) {
+            throw Error(ErrorKind::broken,
+                        "'" + manifest.name.text() + "' has no volume for '" + paths[i] + "'",
+                        "drunner recover " + manifest.name.text());
+        }
+        matched[header.volumes[i].path] = volume->name;
+        if (!names_path(names[i], paths[i])) {
+            machine.progress.warning("'" + names[i] + "' of the backup goes to '" + paths[i] +
+                                     "', because both stand at the same position");
+        }
+    }
+    return matched;
+}
+
+}  // namespace
+
 RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequest& request) {
     const BackupHeader& header = reader.header();
     if (request.image) {
@@ -21,11 +116,16 @@ RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequ
     }
     if (header.image_reference.empty()) {
         throw Error(ErrorKind::archive_refused,
-                    "the backup names no image: it was made of volumes whose service was "
-                    "uninstalled before",
+                    header.from_old_tool
+                        ? "the backup names no image"
+                        : "the backup names no image: it was made of volumes whose service was "
+                          "uninstalled before",
                     "add --image REFERENCE");
     }
     const ImageReference reference(header.image_reference);
+    if (header.from_old_tool) {
+        return {reference, image_of_old_tool(machine, reference)};
+    }
     if (auto image = machine.engine.find_image(header.image_id)) {
         machine.progress.note("the image of the backup is here: " + image->id);
         return {reference, {std::move(*image), false}};
@@ -71,6 +171,9 @@ RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequ
 
 std::map<std::string, std::string> match_volumes(Machine& machine, const BackupHeader& header,
                                                  const Manifest& manifest, bool partial) {
+    if (header.from_old_tool) {
+        return match_by_position(machine, header, manifest, partial);
+    }
     std::map<std::string, std::string> matched;
     std::vector<std::string> unmatched;
     for (const ManagedVolume& volume : manifest.volumes) {
@@ -89,12 +192,7 @@ std::map<std::string, std::string> match_volumes(Machine& machine, const BackupH
         }
     }
     if (!unmatched.empty()) {
-        const std::string what = "volumes differ: " + join(unmatched, ", ");
-        if (!partial) {
-            throw Error(ErrorKind::archive_refused, what,
-                        "drunner restore FILE " + manifest.name.text() + " --partial");
-        }
-        machine.progress.warning(what);
+        tell_difference(machine, manifest, "volumes differ: " + join(unmatched, ", "), partial);
     }
     return matched;
 }

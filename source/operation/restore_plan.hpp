@@ -21,11 +21,13 @@ struct RestoreImage {
 };
 // The image by id where the engine has it, else the one embedded in the backup, else by digest from
 // the registry, else what the reference names now; says which. --image decides over all. With
-// --check an embedded image stays in the backup and is undescribed.
+// --check an embedded image stays in the backup and is undescribed. For a backup of the old tool it
+// is what the reference names now.
 RestoreImage image_for(Machine& machine, BackupReader& reader, const RestoreRequest& request);
 
 // The volumes to fill: archive path -> volume name. A path that only one side has is
-// Error(archive_refused), unless the operator said partial.
+// Error(archive_refused), unless the operator said partial. Volumes of the old tool have no paths
+// and go by their position; another number of them, and one that it left out, are such errors.
 std::map<std::string, std::string> match_volumes(Machine& machine, const BackupHeader& header,
                                                  const Manifest& manifest, bool partial);
 

@@ -13,6 +13,7 @@
 #include "core/text.hpp"
 #include "service/generated_files.hpp"
 #include "service/secrets.hpp"
+#include "service/shell_assignments.hpp"
 
 namespace drunner {
 namespace {
@@ -36,380 +37,7 @@ Error refused(const std::string& message) {
                  "drunner checkimage IMAGE");
 }
 
-Error refused_at(int line, const std::string& message) {
-    return refused("line " + std::to_string(line) + ": " + message);
-}
-
-bool is_name_start(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-bool is_name_part(char c) {
-    return is_name_start(c) || is_digit(c);
-}
-
-bool is_name(std::string_view text) {
-    return !text.empty() && is_name_start(text.front()) &&
-           std::all_of(text.begin(), text.end(), is_name_part);
-}
-
-// A shell variable: a plain value is one word that is no array.
-struct Value {
-    bool is_array = false;
-    std::vector<std::string> words;
-};
-using Values = std::map<std::string, Value, std::less<>>;
-
-// Thrown inside the parser only: the text from here on needs bash.
-struct NeedsBash {
-    int line;
-};
-
-std::string without_carriage_returns(std::string_view text) {
-    constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
-    if (text.substr(0, byte_order_mark.size()) == byte_order_mark) {
-        text.remove_prefix(byte_order_mark.size());
-    }
-    std::string result;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool ends_line = text[i] == '\r' && (i + 1 == text.size() || text[i + 1] == '\n');
-        if (!ends_line) {
-            result += text[i];
-        }
-    }
-    return result;
-}
-
-// The part of bash's grammar that assigns literal words (POSIX shell language 2.2, 2.3, 2.10 and
-// bash's arrays). Where bash would do more than that it stops with NeedsBash.
-class Parser {
-  public:
-    explicit Parser(std::string_view text) : text_(text) {}
-
-    Values parse() {
-        while (true) {
-            skip_blanks();
-            if (at_end()) {
-                return std::move(values_);
-            }
-            if (peek() == '#') {
-                skip_comment();
-            } else if (peek() == '\n') {
-                ++at_;
-            } else {
-                command();
-            }
-        }
-    }
-
-  private:
-    enum class Place { assignment, declaration, array };
-
-    bool at_end() const { return at_ == text_.size(); }
-    char peek(std::size_t ahead = 0) const {
-        return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0';
-    }
-    int line_at(std::size_t position) const {
-        return 1 + static_cast<int>(std::count(
-                       text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(position), '\n'));
-    }
-    [[noreturn]] void needs_bash() const { throw NeedsBash{line_at(at_)}; }
-
-    void skip_blanks() {
-        while (!at_end()) {
-            if (peek() == ' ' || peek() == '\t') {
-                ++at_;
-            } else if (peek() == '\\' && peek(1) == '\n') {
-                at_ += 2;
-            } else {
-                return;
-            }
-        }
-    }
-    void skip_comment() { at_ = std::min(text_.find('\n', at_), text_.size()); }
-
-    bool ends_word() const {
-        return at_end() || std::string_view(" \t\n;&|<>()").find(peek()) != std::string_view::npos;
-    }
-    // Passes over the end of a command; false where the command goes on.
-    bool end_of_command() {
-        skip_blanks();
-        if (at_end()) {
-            return true;
-        }
-        if (peek() == '#') {
-            skip_comment();
-            return true;
-        }
-        if (peek() == '\n' || peek() == ';') {
-            const bool semicolon = peek() == ';';
-            ++at_;
-            if (semicolon && (peek() == ';' || peek() == '&')) {
-                needs_bash();
-            }
-            return true;
-        }
-        return false;
-    }
-
-    std::string_view bare_name() const {
-        std::size_t end = at_;
-        if (end < text_.size() && is_name_start(text_[end])) {
-            while (end < text_.size() && is_name_part(text_[end])) {
-                ++end;
-            }
-        }
-        return std::string_view(text_).substr(at_, end - at_);
-    }
-
-    void command() {
-        const std::string_view word = bare_name();
-        const char after = peek(word.size());
-        const bool is_word = after == ' ' || after == '\t';
-        if (is_word &&
-            (word == "readonly" || word == "export" || word == "declare" || word == "typeset")) {
-            at_ += word.size();
-            declaration(word == "readonly");
-            return;
-        }
-        do {
-            assignment(Place::assignment, false, false);
-        } while (!end_of_command());
-    }
-
-    // What follows `readonly`, `export`, `declare` or `typeset`.
-    void declaration(bool makes_readonly) {
-        bool array = false;
-        while (!end_of_command()) {
-            if (peek() == '-') {
-                ++at_;
-                if (ends_word()) {
-                    needs_bash();
-                }
-                for (; !ends_word(); ++at_) {
-                    switch (peek()) {
-                        case 'a':
-                            array = true;
-                            break;
-                        case 'r':
-                            makes_readonly = true;
-                            break;
-                        case 'x':
-                        case 'g':
-                            break;
-                        default:
-                            needs_bash();
-                    }
-                }
-                continue;
-            }
-            const std::string_view name = bare_name();
-            const char after = peek(name.size());
-            const bool without_value =
-                !name.empty() && after != '=' && after != '+' && after != '[';
-            if (without_value) {
-                at_ += name.size();
-                if (!ends_word()) {
-                    needs_bash();
-                }
-                if (makes_readonly) {
-                    readonly_.emplace(name);
-                }
-                continue;
-            }
-            assignment(Place::declaration, makes_readonly, array);
-        }
-    }
-
-    void assignment(Place place, bool makes_readonly, bool array) {
-        const std::string name(bare_name());
-        const std::size_t operator_at = name.size();
-        const bool appends = peek(operator_at) == '+' && peek(operator_at + 1) == '=';
-        if (name.empty() || (!appends && peek(operator_at) != '=') || readonly_.contains(name)) {
-            needs_bash();
-        }
-        const std::size_t begin = at_;
-        at_ += name.size() + (appends ? 2 : 1);
-        Value value;
-        if (peek() == '(') {
-            value = {true, array_words()};
-            if (!ends_word()) {
-                needs_bash();
-            }
-        } else {
-            value = {false, {word(place)}};
-        }
-        const auto old = values_.find(name);
-        const bool mixes = old != values_.end() && old->second.is_array != value.is_array;
-        // An array with a plain value, and the other way round, is bash's element 0.
-        if ((mixes && (appends || !value.is_array)) || (array && !value.is_array)) {
-            at_ = begin;
-            needs_bash();
-        }
-        if (appends && old != values_.end()) {
-            std::vector<std::string>& words = old->second.words;
-            if (value.is_array) {
-                words.insert(words.end(), value.words.begin(), value.words.end());
-            } else {
-                words.front() += value.words.front();
-            }
-        } else {
-            values_.insert_or_assign(name, std::move(value));
-        }
-        if (makes_readonly) {
-            readonly_.insert(name);
-        }
-    }
-
-    std::vector<std::string> array_words() {
-        const int opened = line_at(at_);
-        ++at_;
-        std::vector<std::string> words;
-        while (true) {
-            skip_blanks();
-            if (at_end()) {
-                throw refused_at(opened, "the array that begins here is never closed");
-            }
-            switch (peek()) {
-                case '\n':
-                    ++at_;
-                    break;
-                case '#':
-                    skip_comment();
-                    break;
-                case ')':
-                    ++at_;
-                    return words;
-                case ';':
-                case '&':
-                case '|':
-                case '<':
-                case '>':
-                case '(':
-                    needs_bash();
-                default:
-                    words.push_back(word(Place::array));
-            }
-        }
-    }
-
-    std::string word(Place place) {
-        std::string value;
-        // Where bash would look for a tilde: at the front, and behind = and :.
-        bool tilde_counts = true;
-        while (!ends_word()) {
-            const char c = peek();
-            switch (c) {
-                case '\'':
-                    single_quoted(value);
-                    break;
-                case '"':
-                    double_quoted(value);
-                    break;
-                case '\\':
-                    if (peek(1) == '\n') {
-                        at_ += 2;
-                        continue;
-                    }
-                    ++at_;
-                    value += at_end() ? '\\' : text_[at_++];
-                    break;
-                case '$':
-                    if (peek(1) == '\'' || peek(1) == '"') {
-                        needs_bash();
-                    }
-                    dollar(value);
-                    break;
-                case '`':
-                    needs_bash();
-                case '~':
-                    if (tilde_counts) {
-                        needs_bash();
-                    }
-                    literal(value);
-                    break;
-                case '*':
-                case '?':
-                case '[':
-                    if (place == Place::array) {
-                        needs_bash();
-                    }
-                    literal(value);
-                    break;
-                case '{':
-                    if (place != Place::assignment) {
-                        needs_bash();
-                    }
-                    literal(value);
-                    break;
-                default:
-                    literal(value);
-            }
-            tilde_counts = c == '=' || c == ':';
-        }
-        // Of these only the blanks, the line's end, `;` and an array's `)` end a word plainly.
-        const bool plain_end =
-            at_end() || std::string_view(" \t\n;").find(peek()) != std::string_view::npos;
-        if (!plain_end && !(place == Place::array && peek() == ')')) {
-            needs_bash();
-        }
-        return value;
-    }
-
-    void literal(std::string& value) { value += text_[at_++]; }
-
-    void dollar(std::string& value) {
-        constexpr std::string_view special = "{([@*#?-$!";
-        const char next = peek(1);
-        if (is_name_part(next) || (next != '\0' && special.find(next) != std::string_view::npos)) {
-            needs_bash();
-        }
-        literal(value);
-    }
-
-    void single_quoted(std::string& value) {
-        const std::size_t end = text_.find('\'', at_ + 1);
-        if (end == std::string::npos) {
-            throw refused_at(line_at(at_), "the quote that begins here is never closed");
-        }
-        value += std::string_view(text_).substr(at_ + 1, end - at_ - 1);
-        at_ = end + 1;
-    }
-
-    void double_quoted(std::string& value) {
-        const int opened = line_at(at_);
-        for (++at_; peek() != '"' || at_end();) {
-            if (at_end()) {
-                throw refused_at(opened, "the quote that begins here is never closed");
-            }
-            if (peek() == '`') {
-                needs_bash();
-            } else if (peek() == '$') {
-                dollar(value);
-            } else if (peek() == '\\' && peek(1) == '\n') {
-                at_ += 2;
-            } else if (peek() == '\\' &&
-                       std::string_view("$`\"\\").find(peek(1)) != std::string_view::npos) {
-                ++at_;
-                literal(value);
-            } else {
-                literal(value);
-            }
-        }
-        ++at_;
-    }
-
-    std::string text_;
-    std::size_t at_ = 0;
-    Values values_;
-    // bash's own, and what the file made so: assigning to one is an error that bash judges.
-    std::set<std::string, std::less<>> readonly_{"UID",       "EUID",     "PPID",
-                                                 "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"};
-};
-
-std::vector<std::string> words_of(const Values& values, std::string_view name) {
+std::vector<std::string> words_of(const ShellValues& values, std::string_view name) {
     const auto found = values.find(name);
     // VOLUMES="" means none, as it does in a script that loops over the words.
     if (found == values.end() || found->second.words == std::vector<std::string>{""}) {
@@ -418,7 +46,7 @@ std::vector<std::string> words_of(const Values& values, std::string_view name) {
     return found->second.words;
 }
 
-std::string word_of(const Values& values, std::string_view name) {
+std::string word_of(const ShellValues& values, std::string_view name) {
     const std::vector<std::string> words = words_of(values, name);
     if (words.size() > 1) {
         throw refused(std::string(name) + " is an array where one value is meant");
@@ -471,7 +99,7 @@ SettingDeclaration setting_of(const std::string& text) {
     return setting;
 }
 
-ServiceConfig config_of(const Values& values) {
+ServiceConfig config_of(const ShellValues& values) {
     ServiceConfig config;
     config.volumes = words_of(values, "VOLUMES");
     config.extra_containers = words_of(values, "EXTRACONTAINERS");
@@ -497,8 +125,9 @@ ServiceConfig config_of(const Values& values) {
 
 std::string mangled(std::string_view path) {
     std::string result;
-    std::copy_if(path.begin(), path.end(), std::back_inserter(result),
-                 [](char c) { return is_digit(c) || (is_name_start(c) && c != '_'); });
+    std::copy_if(path.begin(), path.end(), std::back_inserter(result), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    });
     return result;
 }
 
@@ -588,7 +217,7 @@ void check_settings(const std::vector<SettingDeclaration>& settings) {
     std::set<std::string> names;
     for (const SettingDeclaration& setting : settings) {
         const std::string shown = "SETTINGS has '" + printable(setting.name) + "'";
-        if (!is_name(setting.name)) {
+        if (!is_shell_variable(setting.name)) {
             throw refused(shown + ", which is not a variable's name");
         }
         if (is_taken_name(setting.name)) {
@@ -627,18 +256,14 @@ void check_declared_secrets(const std::vector<SecretDeclaration>& secrets) {
 }  // namespace
 
 ParsedConfig parse_service_config(std::string_view text) {
-    const std::string lines = without_carriage_returns(text);
-    if (const std::size_t nul = lines.find('\0'); nul != std::string::npos) {
-        const auto before =
-            std::count(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
-        throw refused_at(static_cast<int>(before) + 1, "a NUL byte, which no shell can read");
-    }
     ParsedConfig parsed;
     try {
-        parsed.config = config_of(Parser(lines).parse());
+        parsed.config = config_of(parse_shell_assignments(text));
     } catch (const NeedsBash& stop) {
         parsed.bash_line = stop.line;
-        parsed.bash_text = trim(split(lines, '\n')[static_cast<std::size_t>(stop.line) - 1]);
+        parsed.bash_text = stop.text;
+    } catch (const MalformedShell& stop) {
+        throw refused("line " + std::to_string(stop.line) + ": " + stop.why);
     }
     return parsed;
 }
@@ -675,7 +300,7 @@ ServiceConfig parse_evaluated_config(std::string_view output) {
         output.remove_prefix(end + 1);
         return word;
     };
-    Values values;
+    ShellValues values;
     while (true) {
         const std::string name = next_word();
         if (name == last_mark) {
@@ -687,7 +312,7 @@ ServiceConfig parse_evaluated_config(std::string_view output) {
         if (std::from_chars(count_text.data(), end, count).ptr != end || count > output.size()) {
             throw unreadable;
         }
-        Value value{true, {}};
+        ShellValue value{true, {}};
         for (std::size_t i = 0; i < count; ++i) {
             value.words.push_back(next_word());
         }

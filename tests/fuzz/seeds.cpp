@@ -8,6 +8,7 @@
 #include "fakes/tar_text.hpp"
 #include "unit/backup/hand_made_age.hpp"
 #include "unit/backup/hand_made_backup.hpp"
+#include "unit/backup/old_backup_fixture.hpp"
 
 // Writes what the fuzzers start from: DIRECTORY/TARGET/NUMBER.
 
@@ -51,6 +52,12 @@ std::map<std::string, std::vector<std::string>> seeds() {
          {small_tree(), body + tar_end(), hand_made(small_tree()), compressed(body)}},
         {"backup_header", {header_json(), to_json(closing)}},
         {"backup_extract", {small_tree(), std::string(300, '\x05'), std::string(2000, 'a')}},
+        {"old_backup",
+         {old_backup_of(old_root() + tar_member({.name = "./f", .content = "content"}) +
+                        tar_member({.name = "./h", .type = '1', .link = "./f"})),
+          small_tree(), "OLDDOCKERVOLS=(\"a\" \"b\")\nIMAGENAME=\"team/app\"\n",
+          old_root() + tar_member({.name = "././@LongLink", .type = 'L', .content = "./n"}) +
+              tar_member({.name = "x"})}},
         {"service_config",
          {"#!/bin/bash\nVOLUMES=(\"/data\" '/var/lib/x' /y) # three\nEXTRACONTAINERS=(\n  "
           "a/b:1\n)\n"

@@ -16,13 +16,19 @@ Answer run(const Invocation& invocation) {
     const auto reader = open_backup(input.get(), open_key_of(arguments));
     const BackupHeader header = reader->header();
     std::string text =
-        fmt::format("service   {}\nimage     {} ({}{})\ncreated   {} by drunner {}\n",
-                    printable(header.service), printable(header.image_reference),
-                    printable(header.image_id), header.image_embedded ? ", embedded" : "",
-                    printable(header.created_at), printable(header.drunner_version));
+        header.from_old_tool
+            ? fmt::format("service   {}\nimage     {}\ncreated   by the drunner of 2016\n",
+                          header.service.empty() ? "not named" : printable(header.service),
+                          printable(header.image_reference))
+            : fmt::format("service   {}\nimage     {} ({}{})\ncreated   {} by drunner {}\n",
+                          printable(header.service), printable(header.image_reference),
+                          printable(header.image_id), header.image_embedded ? ", embedded" : "",
+                          printable(header.created_at), printable(header.drunner_version));
     nlohmann::json volumes = nlohmann::json::array();
     for (const BackupVolume& volume : header.volumes) {
-        text += fmt::format("volume    {} ({})\n", printable(volume.path), printable(volume.name));
+        text += header.from_old_tool ? fmt::format("volume    {}\n", printable(volume.name))
+                                     : fmt::format("volume    {} ({})\n", printable(volume.path),
+                                                   printable(volume.name));
         volumes.push_back({{"path", volume.path}, {"name", volume.name}});
     }
     std::vector<std::string> secrets;
@@ -54,6 +60,7 @@ Answer run(const Invocation& invocation) {
                            {"image_id", header.image_id},
                            {"image_embedded", header.image_embedded},
                            {"created_at", header.created_at},
+                           {"from_old_tool", header.from_old_tool},
                            {"volumes", volumes},
                            {"secrets", secrets},
                            {"secrets_left_out", header.secrets_left_out},

@@ -16,14 +16,17 @@ Answer run(const Invocation& invocation) {
     const std::string service = reader->header().service;
     const RestoreResult result =
         reader->verify([](const BackupReader::Member&) {}, invocation.machine().progress);
-    return {ExitCode::done,
-            "good: a backup of '" + printable(service) + "' with " + std::to_string(result.files) +
-                " files, " + human_size(result.original_bytes) + "\n",
-            nlohmann::json{{"command", "verify"},
-                           {"service", service},
-                           {"files", result.files},
-                           {"original_bytes", result.original_bytes}}
-                .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
+    return {
+        ExitCode::done,
+        "good: a backup of " +
+            (service.empty() ? "a service that it does not name" : "'" + printable(service) + "'") +
+            " with " + std::to_string(result.files) + " files, " +
+            human_size(result.original_bytes) + "\n",
+        nlohmann::json{{"command", "verify"},
+                       {"service", service},
+                       {"files", result.files},
+                       {"original_bytes", result.original_bytes}}
+            .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
 }
 
 }  // namespace

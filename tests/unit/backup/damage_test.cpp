@@ -169,17 +169,6 @@ TEST_CASE("what is no backup is said to be none") {
           }).starts_with("archive-refused"));
 }
 
-TEST_CASE("a backup of the drunner of 2016 is refused by name, with and without a key") {
-    const std::string archive = std::string("7z\xbc\xaf'\x1c") + std::string(100, '\0');
-    OpenKey key;
-    for (const char* password : {"", "secret"}) {
-        key.password = Secret(password);
-        const std::string error = error_of([&] { verify_bytes(archive, key); });
-        CHECK(error.starts_with("archive-refused"));
-        CHECK(error.find("7-Zip") != std::string::npos);
-    }
-}
-
 TEST_CASE("a newer format is refused with both versions") {
     std::string header = header_json();
     const std::string field = "\"minimum_reader\": 1";
