@@ -1,5 +1,6 @@
 #include "cli/run.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -107,6 +108,27 @@ Answer answer_of(const std::vector<std::string>& words, const MachineMaker& make
     return run_command(*line.command, line.arguments, make_machine);
 }
 
+bool has_changed_something(const Answer& answer) {
+    const auto document = nlohmann::json::parse(answer.document, nullptr, false);
+    return document.is_object() && document.value("changed", false);
+}
+
+void print_answer(const Answer& answer, bool as_json) {
+    try {
+        if (as_json && !answer.document.empty()) {
+            write_output(STDOUT_FILENO, answer.document + "\n");
+        } else if (!as_json) {
+            write_output(STDOUT_FILENO, answer.text);
+        }
+    } catch (const Error& error) {
+        // What was done stands, and the exit code is to say so.
+        if (!has_changed_something(answer)) {
+            throw;
+        }
+        write_output(STDERR_FILENO, fmt::format("warning: it is done, but {}\n", error.what()));
+    }
+}
+
 void print_error(const Error& error, bool as_json) {
     log_line(LogLevel::error, error.what());
     std::string text = std::string("drunner: ") + error.what() + "\n";
@@ -121,8 +143,13 @@ void print_error(const Error& error, bool as_json) {
                                         {"next", error.next()},
                                         {"retryable", is_retryable(error.kind())},
                                         {"rolled_back", error.rolled_back()}}}};
-        write_output(STDOUT_FILENO,
-                     document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
+        try {
+            write_output(
+                STDOUT_FILENO,
+                document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
+        } catch (const Error&) {
+            return;  // it has been said on stderr
+        }
     }
 }
 
@@ -132,11 +159,7 @@ ExitCode run_command_line(const std::vector<std::string>& words, const MachineMa
     const bool as_json = wants_json(words);
     try {
         const Answer answer = answer_of(words, make_machine);
-        if (as_json && !answer.document.empty()) {
-            write_output(STDOUT_FILENO, answer.document + "\n");
-        } else if (!as_json) {
-            write_output(STDOUT_FILENO, answer.text);
-        }
+        print_answer(answer, as_json);
         return answer.code;
     } catch (const Error& error) {
         print_error(error, as_json);

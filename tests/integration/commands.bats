@@ -122,3 +122,17 @@ setup_dtest() {
     refused "nosuch" drunner servicecmd nosuch help
     refused "nosuch" drunner enter nosuch
 }
+
+@test "a result that cannot be written: what was done stands and is told, what was asked is an error" {
+    run --separate-stderr bash -c 'drunner install helloworld >/dev/full'
+    equals 0 "$status"
+    says 'it is done, but cannot write to standard output'
+    expect 0 drunner status helloworld
+    run --separate-stderr bash -c 'drunner list >/dev/full'
+    equals 1 "$status"
+    run --separate-stderr bash -c 'drunner install helloworld --json >/dev/full'
+    equals 3 "$status"
+    run --separate-stderr bash -c 'drunner status nosuch --json >/dev/full'
+    equals 1 "$status"
+    says 'nosuch'
+}
