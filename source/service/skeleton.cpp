@@ -15,6 +15,10 @@ namespace {
 
 using Replacements = std::vector<std::pair<std::string, std::string>>;
 
+constexpr std::string_view drill_port =
+    "    # The scratch copy of a drill stands beside the service that has the port.\n"
+    "    if [[ ${DRUNNER_OPERATION-} == drill ]]; then PORT=; fi\n";
+
 // Every "@WORD@" of the template; a replacement is not looked at again.
 std::string filled(const std::string& text, const Replacements& replacements) {
     std::string result;
@@ -43,8 +47,11 @@ Replacements replacements_of(const SkeletonRequest& request) {
         {"@BASE@", request.base.text()},
         {"@VOLUME@", request.volume},
         {"@VERSION@", std::to_string(request.version)},
-        {"@SETTINGS@", listens ? "\"PORT||" + port + "|where it listens on the host|port\"" : ""},
-        {"@PUBLISH@", listens ? "-p \"$PORT:" + port + "\" " : ""},
+        // Without a default: a second instance must find a port that is free.
+        {"@SETTINGS@",
+         listens ? "\"PORT|||where it listens on the host; empty: where it is free|port\"" : ""},
+        {"@PUBLISH@", listens ? "-p \"${PORT:+$PORT:}" + port + "\" " : ""},
+        {"@DRILL@", listens ? std::string(drill_port) : ""},
         {"@EXPOSE@", listens ? "EXPOSE " + port + "\n" : ""},
     };
     const std::pair<const char*, Hook> hooks[] = {

@@ -245,7 +245,7 @@ can_reach() { # TENANT CONTAINER ADDRESS
     contains "$output" /dev/pts
     contains "$output" 42
     # Follows until the end.
-    start_container a short "sh -c 'echo one; sleep 1; echo two; sleep 1000'"
+    start_container a short "sh -c 'echo one; sleep 1; echo two; sleep 1000'" '{"ShutdownTimeout": 0}'
     (drunner container logs -f a short >followed) &
     until_true grep -qx two followed
     drunner container delete a short
@@ -280,7 +280,7 @@ can_reach() { # TENANT CONTAINER ADDRESS
     equals 100000 "$output"
     spec more "sleep 1000" '{"CPU": 64000}' >too-much
     refused "this host has [0-9]+ processors, CPU asks for 64000" drunner container run a too-much
-    start_container a hungry "sh -c 'x=\$(head -c 200000000 /dev/zero | tr \"\\\\0\" x); exit 9'" \
+    start_container a hungry "dd if=/dev/zero of=/dev/null bs=200M count=1" \
         '{"Memory": 33554432}'
     killed() { drunner container inspect a hungry | jq -e '.State.OOMKilled and .State.Failed'; }
     until_true killed
@@ -291,7 +291,7 @@ can_reach() { # TENANT CONTAINER ADDRESS
     row "fully stateless" "the state directory deleted, drunner copied over itself: list, inspect, delete and StartedAt are the same"
     local list inspect started
     cp "$DRUNNER_BINARY" drunner-copy
-    start_container a web "sleep 1000" '{"Env": ["KEY=value"]}'
+    start_container a web "sleep 1000" '{"Env": ["KEY=value"], "ShutdownTimeout": 0}'
     list=$(drunner container list a)
     inspect=$(drunner container inspect a web)
     started=$(inspected "$ID" '{{.State.StartedAt}}')
@@ -345,7 +345,7 @@ ask_socket() {
     local answers client
     serve_start
     equals "600 0" "$(stat -c '%a %u' "$SOCKET")"
-    jq -cn --argjson spec "$(spec web 'sleep 1000' '{"Env":["A=b"]}')" \
+    jq -cn --argjson spec "$(spec web 'sleep 1000' '{"Env":["A=b"],"ShutdownTimeout":0}')" \
         '{method: "Run", namespace: "a", spec: $spec, tag: 7}' >calls
     ask_socket <calls >answer
     equals 7 "$(jq .tag answer)"

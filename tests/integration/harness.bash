@@ -115,6 +115,18 @@ rolled_back() { # EXTENDED-REGULAR-EXPRESSION drunner ARGUMENTS...
     same "$before" "$(snapshot | grep -v '  ./.*/service.json$')"
 }
 
+# drunner test finds nothing wrong with an image, and leaves the machine as it was.
+passes() { # LEVEL ARGUMENTS...
+    local level=$1 before
+    shift
+    before=$(snapshot)
+    expect 0 drunner test "$@"
+    [[ $output != *✘* ]]
+    contains "$(tail -n 1 <<<"$output")" "passes and reaches level $level of 8"
+    same "$before" "$(snapshot)"
+    equals "" "$(ls "$DRUNNER_PREFIX/var/lib/drunner/tests")"
+}
+
 same() { # BEFORE AFTER
     if [[ $1 != "$2" ]]; then
         diff <(printf '%s\n' "$1") <(printf '%s\n' "$2") || true

@@ -11,7 +11,7 @@ setup_waiter() {
     # shellcheck disable=SC2016  # the script is to expand it
     sed -i '/^case \$SUBCOMMAND in/e cat <<"LINES"\
 if [[ $SUBCOMMAND == backupstart \&\& ${DTEST_WAIT-} == backupstart ]]; then\
-    docker run -d --name "$SERVICENAME-backupstart" "${DOCKEROPTS[@]}" "$IMAGENAME" \\\
+    docker run -d --name "$SERVICENAME-backupstart" --stop-signal KILL "${DOCKEROPTS[@]}" "$IMAGENAME" \\\
         /bin/sh -c "sleep 3600 \& wait" >/dev/null\
 fi\
 if [[ " ${DTEST_WAIT-} " == *" $SUBCOMMAND "* ]]; then\

@@ -3,18 +3,6 @@
 
 load harness
 
-# A test that passed leaves the machine as it was.
-passes() { # LEVEL ARGUMENTS...
-    local level=$1 before
-    shift
-    before=$(snapshot)
-    expect 0 drunner test "$@"
-    [[ $output != *✘* ]]
-    contains "$(tail -n 1 <<<"$output")" "passes and reaches level $level of 8"
-    same "$before" "$(snapshot)"
-    equals "" "$(ls "$DRUNNER_PREFIX/var/lib/drunner/tests")"
-}
-
 @test "a new image passes on the first try" {
     expect 0 drunner new demo --base "$BASE_IMAGE"
     "$DOCKER" build --quiet --force-rm -t demo demo >/dev/null

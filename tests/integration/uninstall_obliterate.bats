@@ -58,8 +58,8 @@ load harness
 
 @test "containers of the service that its hook forgot are removed, others are not" {
     expect 0 drunner install dtest
-    "$DOCKER" run --detach --name dtest-forgotten --label drunner.service=dtest dtest sleep 600 \
-        >/dev/null
+    "$DOCKER" run --detach --name dtest-forgotten --label drunner.service=dtest \
+        --stop-signal KILL dtest sleep 600 >/dev/null
     "$DOCKER" run --detach --name other dtest sleep 600 >/dev/null
     expect 0 drunner uninstall dtest
     equals other "$("$DOCKER" ps --all --format '{{.Names}}')"

@@ -77,7 +77,8 @@ delete_all() { # TENANT
     # Ends well once, and then stays.
     mkdir share
     start_container a twice "sh -c 'if [ -e /share/ran ]; then exec sleep 1000; fi; touch /share/ran'" \
-        "$(jq -n --arg here "$PWD/share" '{Mounts: [{Source: $here, Target: "/share"}]}')"
+        "$(jq -n --arg here "$PWD/share" '{Mounts: [{Source: $here, Target: "/share"}],
+            ShutdownTimeout: 0}')"
     until_true grep -q "started 'drunner.a.twice'" watch.log
     until_true state_is "$ID" running
     equals false "$(drunner container inspect a twice | jq .State.Failed)"
@@ -103,7 +104,7 @@ delete_all() { # TENANT
     row "restart or upgrade of watch" "StartedAt unchanged, TERM and KILL; a failed one stays failed"
     local started id
     watch_start
-    start_container a web "sleep 1000"
+    start_container a web "sleep 1000" '{"ShutdownTimeout": 0}'
     started=$(inspected "$ID" '{{.State.StartedAt}}')
     id=$ID
     start_container a ending "sh -c 'exit 0'"

@@ -28,11 +28,16 @@ TEST_CASE("a skeleton is filled to the last mark") {
     CHECK(config.config->volumes == std::vector<std::string>{"/var/lib/demo"});
     CHECK(config.config->version == 1);
     REQUIRE(config.config->settings.size() == 1);
-    CHECK(config.config->settings[0].default_value == "8080");
+    CHECK(config.config->settings[0].name == "PORT");
+    CHECK(config.config->settings[0].default_value.empty());
     CHECK(files.at("Dockerfile").content.find("ARG BASE_IMAGE=drunner-base\n") !=
           std::string::npos);
     CHECK(files.at("Dockerfile").content.find("EXPOSE 8080\n") != std::string::npos);
-    CHECK(files.at("drunner/servicerunner").content.find("\"$PORT:8080\"") != std::string::npos);
+    CHECK(files.at("drunner/servicerunner").content.find("\"${PORT:+$PORT:}8080\"") !=
+          std::string::npos);
+    CHECK(
+        files.at("drunner/servicerunner").content.find("== drill ]]; then PORT=; fi\n    docker") !=
+        std::string::npos);
 }
 
 TEST_CASE("a skeleton of version 2 has its hooks' names") {
