@@ -14,7 +14,8 @@ whole_world() {
     local directory
     {
         printf '%s\0' "$DRUNNER_PREFIX" .
-        ask_engine /volumes | jq -j '.Volumes // [] | map(.Mountpoint + "\u0000") | add // empty'
+        ask_engine /volumes | jq -j '.Volumes // [] | sort_by(.Name) |
+            map(.Mountpoint + "\u0000") | add // empty'
     } >"$BATS_TEST_TMPDIR/places"
     while IFS= read -r -d '' directory; do
         find "$directory" -printf '%p|%y|%m|%U:%G|%n|%l|%s|%T@\n' | sort
