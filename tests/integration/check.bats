@@ -243,6 +243,7 @@ one_of() { # WORD...
         "$state" >/dev/null
         (
             cd "$BATS_TEST_TMPDIR" || exit 1
+            # shellcheck disable=SC2317  # the events call it
             docker() { "$DOCKER" --host "$ENGINE" "$@"; }
             $event >/dev/null 2>&1 || true # the words of a command
         )

@@ -9,7 +9,7 @@ FAULTS=(refuse error lost cut=20 hang stall)
 
 # A wait for the engine has a limit, and so has a hook whose docker command waits for ever.
 limit_waits() {
-    printf 'ENGINETIMEOUT=3\nHOOKTIMEOUT=10\n' >>"$DRUNNER_PREFIX/etc/drunner/config.sh"
+    printf 'ENGINETIMEOUT=2\nHOOKTIMEOUT=8\n' >>"$DRUNNER_PREFIX/etc/drunner/config.sh"
 }
 
 @test "every operation, each of its requests broken in each way" {
