@@ -125,6 +125,10 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     manifest.previous = 0;
     adopt_settings(manifest);
 
+    const bool launcher_lost = !is_launcher(manifest.launcher);
+    if (launcher_lost) {
+        require_free_name(machine, name);
+    }
     const SnapshotPlan plan = plan_snapshot(machine, existing);
     tell_facts(machine, name, remains.manifest ? facts_of(*remains.manifest) : Facts(),
                facts_of(manifest));
@@ -161,8 +165,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
         }
         transaction.perform(link_release(machine, name, number));
         transaction.perform(write_manifest(machine, manifest));
-        if (!is_launcher(manifest.launcher)) {
-            require_free_name(machine, name);
+        if (launcher_lost) {
             transaction.perform(make_launcher(machine, manifest.launcher));
         }
         transaction.perform(run_hook(machine, name, transaction.journal(),

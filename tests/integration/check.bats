@@ -117,6 +117,7 @@ begin_check() {
     rm "$DRUNNER_PREFIX/usr/local/bin/steady"
     agree 0 doctor --fix
     agree 0 uninstall steady
+    agree 0 install steady
     agree 0 obliterate steady
     agree 0 undelete steady
     agree 0 obliterate --purge copy
