@@ -126,7 +126,7 @@ setup_dtest() {
 @test "a result that cannot be written: what was done stands and is told, what was asked is an error" {
     run --separate-stderr bash -c 'drunner install helloworld >/dev/full'
     equals 0 "$status"
-    says 'it is done, but cannot write to standard output'
+    contains "$stderr" 'it is done, but cannot write to standard output'
     expect 0 drunner status helloworld
     run --separate-stderr bash -c 'drunner list >/dev/full'
     equals 1 "$status"
