@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "cli/command_words.hpp"
+#include "cli/event_progress.hpp"
 #include "cli/log.hpp"
 #include "cli/run.hpp"
-#include "cli/stderr_progress.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "engine/endpoint.hpp"
@@ -57,12 +57,20 @@ ProgressStyle style_of(const Arguments& arguments) {
     return {arguments.has("quiet"), arguments.has("verbose"), colour, terminal};
 }
 
+std::unique_ptr<Progress> progress_of(const Arguments& arguments) {
+    const ProgressStyle style = style_of(arguments);
+    if (arguments.has("progress")) {
+        return std::make_unique<EventProgress>(style);
+    }
+    return std::make_unique<StderrProgress>(style);
+}
+
 // The real outside world, and the owner of its parts.
 class RealMachine {
   public:
     RealMachine(const Arguments& arguments, const std::optional<ServiceName>& service,
                 const std::string& prefix, const std::string& command_line)
-        : paths_(prefix), progress_(style_of(arguments)) {
+        : paths_(prefix), progress_(progress_of(arguments)) {
         if (!arguments.has("check")) {
             set_up_log(paths_.log_directory(), command_line);
         }
@@ -78,7 +86,7 @@ class RealMachine {
         scripts_ = std::make_unique<BashRunner>(BashRunnerSettings{
             prefix, parent_of(binary), config.launcher_directory, config.hook_env});
         machine_ = std::make_unique<Machine>(Machine{
-            *engine_, *registry_, *scripts_, clock_, progress_, paths_, std::move(config), socket,
+            *engine_, *registry_, *scripts_, clock_, *progress_, paths_, std::move(config), socket,
             drunner_version(), binary, environment("PATH"), command_line,
             std::chrono::seconds(number_option(arguments, "wait", 0, longest_wait_seconds, 0)),
             false, nullptr, accepted_scripts_option(arguments)});
@@ -110,7 +118,7 @@ class RealMachine {
 
     Paths paths_;
     SystemClock clock_;
-    StderrProgress progress_;
+    std::unique_ptr<Progress> progress_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<Registry> registry_;
     std::unique_ptr<BashRunner> scripts_;

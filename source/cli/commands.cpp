@@ -12,6 +12,7 @@ constexpr std::array global_rows{
     OptionRow{"json", 0, nullptr, "answer with one JSON document"},
     OptionRow{"check", 0, nullptr, "say what would change, and change nothing"},
     OptionRow{"diff", 0, nullptr, "show what changes as a unified diff"},
+    OptionRow{"progress", 0, "json", "tell what happens meanwhile as JSON lines on stderr"},
     OptionRow{"verbose", 'v', nullptr, "say more"},
     OptionRow{"quiet", 'q', nullptr, "say only what went wrong"},
     OptionRow{"no-color", 0, nullptr, "no colours (also NO_COLOR)"},

@@ -192,7 +192,10 @@ CommandLine parse_command_line(const std::vector<std::string>& words) {
     return line;
 }
 
-bool wants_json(const std::vector<std::string>& words) {
+namespace {
+
+// The words that are drunner's own, not those of a service's command.
+std::vector<std::string> own_words(const std::vector<std::string>& words) {
     const std::size_t verb = first_word(words, 0, options_of(nullptr));
     std::size_t end = words.size();
     if (verb < words.size()) {
@@ -201,8 +204,21 @@ bool wants_json(const std::vector<std::string>& words) {
             end = tail_of(*command, words, verb + 1, options_of(command));
         }
     }
-    return std::find(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(end), "--json") !=
-           words.begin() + static_cast<std::ptrdiff_t>(end);
+    return {words.begin(), words.begin() + static_cast<std::ptrdiff_t>(end)};
+}
+
+}  // namespace
+
+bool wants_json(const std::vector<std::string>& words) {
+    const std::vector<std::string> own = own_words(words);
+    return std::find(own.begin(), own.end(), "--json") != own.end();
+}
+
+bool wants_events(const std::vector<std::string>& words) {
+    const std::vector<std::string> own = own_words(words);
+    const auto option = std::find(own.begin(), own.end(), "--progress");
+    return (option != own.end() && option + 1 != own.end() && option[1] == "json") ||
+           std::find(own.begin(), own.end(), "--progress=json") != own.end();
 }
 
 }  // namespace drunner

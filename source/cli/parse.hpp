@@ -19,5 +19,7 @@ CommandLine parse_command_line(const std::vector<std::string>& words);
 
 // Whether --json stands among drunner's own words: needed before they are known to be right.
 bool wants_json(const std::vector<std::string>& words);
+// The same for --progress json.
+bool wants_events(const std::vector<std::string>& words);
 
 }  // namespace drunner

@@ -1,11 +1,11 @@
 #include "cli/run.hpp"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.hpp"
+#include "cli/event_progress.hpp"
 #include "cli/help.hpp"
 #include "cli/log.hpp"
 #include "cli/parse.hpp"
@@ -59,6 +59,12 @@ void add_changes(const Arguments& arguments, const Changes& changes, Answer& ans
 Answer run_command(const Command& command, const Arguments& arguments,
                    const MachineMaker& make_machine) {
     const bool check = arguments.has("check");
+    if (arguments.has("progress") && arguments.value("progress") != "json") {
+        throw Error(ErrorKind::usage,
+                    "option '--progress' takes 'json', not '" +
+                        printable(arguments.value("progress")) + "'",
+                    "drunner help " + std::string(command.name));
+    }
     if (check && command.check == CheckMode::refused) {
         throw Error(ErrorKind::usage,
                     "'drunner " + std::string(command.name) +
@@ -108,45 +114,61 @@ Answer answer_of(const std::vector<std::string>& words, const MachineMaker& make
     return run_command(*line.command, line.arguments, make_machine);
 }
 
-bool has_changed_something(const Answer& answer) {
+// The answer of a command that changes things, whether there was something to change or not.
+bool is_of_a_change(const Answer& answer) {
     const auto document = nlohmann::json::parse(answer.document, nullptr, false);
-    return document.is_object() && document.value("changed", false);
+    return document.is_object() && document.contains("changed");
 }
 
-void print_answer(const Answer& answer, bool as_json) {
+// How the caller wants to be answered.
+struct Manner {
+    bool json = false;    // one document on stdout
+    bool events = false;  // JSON lines on stderr
+};
+
+void print_answer(const Answer& answer, const Manner& manner) {
     try {
-        if (as_json && !answer.document.empty()) {
+        if (manner.json && !answer.document.empty()) {
             write_output(STDOUT_FILENO, answer.document + "\n");
-        } else if (!as_json) {
+        } else if (!manner.json) {
             write_output(STDOUT_FILENO, answer.text);
         }
     } catch (const Error& error) {
         // What was done stands, and the exit code is to say so.
-        if (!has_changed_something(answer)) {
+        if (!is_of_a_change(answer)) {
             throw;
         }
-        write_output(STDERR_FILENO, fmt::format("warning: it is done, but {}\n", error.what()));
+        const std::string text = std::string("it is done, but ") + error.what();
+        write_output(STDERR_FILENO,
+                     manner.events ? text_event("warning", text) : "warning: " + text + "\n");
     }
 }
 
-void print_error(const Error& error, bool as_json) {
+void print_error(const Error& error, const Manner& manner) {
+    using nlohmann::json;
     log_line(LogLevel::error, error.what());
-    std::string text = std::string("drunner: ") + error.what() + "\n";
-    if (!error.next().empty()) {
-        text += "next: " + error.next() + "\n";
+    const auto line_of = [](const json& document) {
+        return document.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
+    };
+    const json told{{"kind", kind_word(error.kind())},
+                    {"message", error.what()},
+                    {"next", error.next()},
+                    {"retryable", is_retryable(error.kind())},
+                    {"rolled_back", error.rolled_back()}};
+    if (manner.events) {
+        json event = told;
+        event["event"] = "error";
+        write_output(STDERR_FILENO, line_of(event));
+    } else {
+        std::string text = std::string("drunner: ") + error.what() + "\n";
+        if (!error.next().empty()) {
+            text += "next: " + error.next() + "\n";
+        }
+        write_output(STDERR_FILENO, text);
     }
-    write_output(STDERR_FILENO, text);
-    if (as_json) {
-        const nlohmann::json document{{"error",
-                                       {{"kind", kind_word(error.kind())},
-                                        {"message", error.what()},
-                                        {"next", error.next()},
-                                        {"retryable", is_retryable(error.kind())},
-                                        {"rolled_back", error.rolled_back()}}}};
+    if (manner.json) {
         try {
-            write_output(
-                STDOUT_FILENO,
-                document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n");
+            write_output(STDOUT_FILENO, line_of({{"error", told}}));
         } catch (const Error&) {
             return;  // it has been said on stderr
         }
@@ -156,15 +178,15 @@ void print_error(const Error& error, bool as_json) {
 }  // namespace
 
 ExitCode run_command_line(const std::vector<std::string>& words, const MachineMaker& make_machine) {
-    const bool as_json = wants_json(words);
+    const Manner manner{wants_json(words), wants_events(words)};
     try {
         const Answer answer = answer_of(words, make_machine);
-        print_answer(answer, as_json);
+        print_answer(answer, manner);
         return answer.code;
     } catch (const Error& error) {
-        print_error(error, as_json);
+        print_error(error, manner);
     } catch (const std::exception& error) {
-        print_error(Error(ErrorKind::system, error.what()), as_json);
+        print_error(Error(ErrorKind::system, error.what()), manner);
     }
     return ExitCode::error;
 }

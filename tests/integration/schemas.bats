@@ -60,7 +60,7 @@ commands() {
 }
 
 @test "every command has a schema, and no schema is for anything else" {
-    same "$({ commands && printf 'error\nversion\n'; } | sort)" \
+    same "$({ commands && printf 'error\nevent\nversion\n'; } | sort)" \
         "$(cd "$SCHEMAS" && printf '%s\n' *.json | sed 's/\.json$//' | sort)"
 }
 
@@ -186,4 +186,34 @@ commands() {
     mkfifo pipe
     codes=$( (sleep 0.2 && exec drunner --json list) 2>/dev/null | true; printf '%s' "${PIPESTATUS[0]}")
     [[ $codes == 0 || $codes == 1 ]]
+}
+
+# Every line on stderr of a command with --progress json is an event.
+tells_events() { # CODE ARGUMENTS...
+    local code=$1 line
+    shift
+    run --separate-stderr drunner --progress json "$@"
+    equals "$code" "$status"
+    [[ -n $stderr ]]
+    EVENTS=$stderr
+    while IFS= read -r line; do
+        output=$line fits event
+    done <<<"$EVENTS"
+}
+
+@test "--progress json: what happens meanwhile is one event a line, and the error is one" {
+    setup_dtest
+    tells_events 0 backup dtest b -v
+    jq -se 'any(.event == "progress" and .activity == "backup") and any(.event == "end")' \
+        <<<"$EVENTS" >/dev/null
+    jq -se 'any(.event == "detail")' <<<"$EVENTS" >/dev/null
+    printf '#!/bin/bash\nprintf "\\377 said\\n" >&2\nexit 1\n' \
+        >"$DRUNNER_PREFIX/var/lib/drunner/services/dtest/drunner/servicerunner"
+    tells_events 1 backup dtest c
+    jq -se 'any(.event == "output") and (last | .event == "error" and .kind == "script-failed")' \
+        <<<"$EVENTS" >/dev/null
+    tells_events 1 update nosuch
+    run --separate-stderr drunner list --progress xml
+    equals 1 "$status"
+    contains "$stderr" "takes 'json', not 'xml'"
 }

@@ -42,6 +42,10 @@ TEST_CASE("everything after the service's name is the service's") {
     CHECK(line.arguments.words == Words{"blog"});
     CHECK(line.arguments.tail == Words{"-c", "echo hi", "--json", "--", "-h"});
     CHECK_FALSE(wants_json({"servicecmd", "blog", "x", "--json"}));
+    CHECK(wants_events({"backup", "blog", "--progress", "json"}));
+    CHECK(wants_events({"--progress=json", "list"}));
+    CHECK_FALSE(wants_events({"backup", "blog", "--progress"}));
+    CHECK_FALSE(wants_events({"servicecmd", "blog", "--progress", "json"}));
     CHECK(wants_json({"servicecmd", "--json", "blog", "x"}));
 }
 
