@@ -69,6 +69,7 @@ await_engine() {
         if [[ -f $OWN/pid ]] && ask_engine /version >/dev/null 2>&1; then return 0; fi
         sleep 0.1
     done
+    tail -n 40 "$OWN/log"
     return 1
 }
 
@@ -80,7 +81,11 @@ restart_in_the_middle() { # KIND NUMBER
         after) run_with_rule "$2:after=$OWN/stop TERM; $OWN/start" ;;
         gone)
             run_with_rule "$2:before=$OWN/stop KILL"
-            if [[ ! -f $OWN/pid ]]; then "$OWN/start"; fi
+            if [[ $REACHED == yes ]]; then
+                # drunner may have ended before it was all over with the engine.
+                until [[ ! -f $OWN/pid ]]; do sleep 0.1; done
+                "$OWN/start"
+            fi
             ;;
     esac
     # The client of that request may have heard the engine die, and drunner ended, before it is back.
