@@ -231,11 +231,12 @@ void append_mark(const std::string& path, const json& mark) {
     append_line(file.get(), mark, path);
 }
 
-// In a service's directory, and where its releases keep their scripts.
+// In a service's directory, and where its releases keep their scripts and data.
 std::vector<std::string> litter_below(const std::string& directory) {
     std::vector<std::string> places = {directory};
     for (const std::string& release : directory_entries(directory + "/releases")) {
-        places.push_back(directory + "/releases/" + release + "/drunner");
+        const std::string place = directory + "/releases/" + release;
+        places.insert(places.end(), {place, place + "/drunner", place + "/data"});
     }
     std::vector<std::string> litter;
     for (const std::string& place : places) {

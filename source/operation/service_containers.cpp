@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -131,6 +132,18 @@ void attempt(std::vector<std::string>& failures, const std::string& container,
     }
 }
 
+// One that was run with --rm goes by itself once it has stopped, perhaps just now.
+bool await_removal(Machine& machine, const std::string& id) {
+    constexpr int attempts = 100;
+    for (int attempt = 0; attempt < attempts; ++attempt) {
+        if (!machine.engine.find_container(id)) {
+            return true;
+        }
+        machine.clock.wait(std::chrono::milliseconds(100));
+    }
+    return false;
+}
+
 // Makes those of the record that are gone again and brings all to their recorded state; throws an
 // Error that names these failures and those before.
 void bring_back(Machine& machine, const json& record, std::vector<std::string> failures) {
@@ -145,7 +158,7 @@ void bring_back(Machine& machine, const json& record, std::vector<std::string> f
             if (joins_any(document, new_ids)) {
                 engine.remove_container(id);
             }
-            if (!engine.find_container(id)) {
+            const auto make = [&] {
                 now = engine.create_container_from(name, creation_body(document, new_ids).dump());
                 new_ids[id] = now;
                 const json settings = document.value("NetworkSettings", json::object());
@@ -153,8 +166,21 @@ void bring_back(Machine& machine, const json& record, std::vector<std::string> f
                     machine.progress.warning("container '" + name +
                                              "' was made again on its first network only");
                 }
+            };
+            if (!engine.find_container(id)) {
+                make();
             }
-            bring_to_state(engine, now, entry.at("state"));
+            try {
+                bring_to_state(engine, now, entry.at("state"));
+            } catch (const Error& error) {
+                const bool is_going = error.kind() == ErrorKind::engine_conflict ||
+                                      error.kind() == ErrorKind::engine_not_found;
+                if (now != id || !is_going || !await_removal(machine, id)) {
+                    throw;
+                }
+                make();
+                bring_to_state(engine, now, entry.at("state"));
+            }
         });
     }
     if (!failures.empty()) {

@@ -13,7 +13,7 @@ pin() {
     configure HEALTHUPTIME=0 REVIEW=pin
 }
 
-@test "diff reads, and makes and removes a scratch container of its own, and no more" {
+@test "diff reads, and at most makes and removes a scratch container of its own" {
     expect 0 drunner install dtest
     rm -r "$DRUNNER_PREFIX/var/lib/drunner/images"
     forget_calls
@@ -24,7 +24,6 @@ pin() {
     proxy_stop
     equals "" "$(changing_requests |
         grep -vE '^(POST [^ ]*/containers/create\?name=drunner-scratch-|DELETE [^ ]*/containers/[0-9a-f]{64}[?])' || true)"
-    [[ -n $(changing_requests) ]]
     equals "" "$(requests | grep -E '/(start|exec|attach)' || true)"
     same "$before" "$(snapshot)"
     equals "" "$(calls)"

@@ -136,6 +136,7 @@ commands() {
     answers 3 uninstall configurable
     answers 0 obliterate copy
     answers 0 undelete --list
+    answers 0 undelete copy --check --diff
     answers 0 undelete copy
     answers 0 obliterate --purge copy
     answers 0 help
@@ -202,7 +203,7 @@ tells_events() { # CODE ARGUMENTS...
 }
 
 @test "--progress json: what happens meanwhile is one event a line, and the error is one" {
-    setup_dtest
+    expect 0 drunner install dtest
     tells_events 0 backup dtest b -v
     jq -se 'any(.event == "progress" and .activity == "backup") and any(.event == "end")' \
         <<<"$EVENTS" >/dev/null

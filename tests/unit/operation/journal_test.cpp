@@ -119,6 +119,13 @@ TEST_CASE("what a kill leaves without a journal is litter, anything else is not"
     create_file(directory + "/service.json", "{}");
     create_file(directory + "/notes.new", "mine");
     CHECK_FALSE(has_litter(paths, app));
+    const std::string data = directory + "/releases/2/data";
+    make_directories(data);
+    create_file(unfinished_name(data + "/data.json"), "half");
+    CHECK(has_litter(paths, app));
+    remove_litter(paths, app);
+    CHECK(directory_entries(data).empty());
+    remove_tree(directory + "/releases");
     create_file(unfinished_name(directory + "/service.json"), "half");
     replace_symlink("nowhere", unfinished_name(directory + "/drunner"));
     CHECK(has_litter(paths, app));

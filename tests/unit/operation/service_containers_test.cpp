@@ -1,0 +1,57 @@
+#include "operation/service_containers.hpp"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "core/error.hpp"
+#include "fakes/world.hpp"
+#include "operation/operations.hpp"
+
+namespace drunner::test {
+namespace {
+
+const ServiceName app("app");
+
+TEST_CASE("a container that is just being removed is made anew once it is gone") {
+    World world;
+    Machine machine = world.machine();
+    install(machine, {world.reference(), app, {}});
+    const nlohmann::json record = record_containers(machine, app);
+    const std::string id = containers_of(machine, app).at(0).id;
+    world.engine().change_container(id, [](FakeContainer& container) {
+        container.state = "exited";  // run with --rm: the engine is about to remove it
+    });
+    world.engine().observe([&](const std::string& call, bool before) {
+        if (before && call == "start_container " + id) {
+            throw Error(ErrorKind::engine_conflict, "the container is marked for removal");
+        }
+    });
+    world.clock().on_wait = [&](auto) { world.engine().remove_container(id); };
+    restore_containers(machine, app, record);
+    const std::vector<ContainerSummary> containers = containers_of(machine, app);
+    REQUIRE(containers.size() == 1);
+    CHECK(containers[0].id != id);
+    CHECK(containers[0].state == "running");
+}
+
+TEST_CASE("a container that can neither be started nor goes is named") {
+    World world;
+    Machine machine = world.machine();
+    install(machine, {world.reference(), app, {}});
+    const nlohmann::json record = record_containers(machine, app);
+    const std::string id = containers_of(machine, app).at(0).id;
+    world.engine().change_container(id,
+                                    [](FakeContainer& container) { container.state = "exited"; });
+    world.engine().observe([&](const std::string& call, bool before) {
+        if (before && call == "start_container " + id) {
+            throw Error(ErrorKind::engine_conflict, "its network is gone");
+        }
+    });
+    CHECK_THROWS_WITH_AS(restore_containers(machine, app, record),
+                         doctest::Contains("its network is gone"), Error);
+    CHECK(containers_of(machine, app).at(0).id == id);
+}
+
+}  // namespace
+}  // namespace drunner::test
