@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/audit.hpp"
 #include "cli/command_words.hpp"
 #include "cli/event_progress.hpp"
 #include "cli/log.hpp"
@@ -134,7 +135,7 @@ int run(int argc, char** argv) {
         words.insert(words.begin(), {"servicecmd", own_name});
     }
     const std::string prefix = prefix_of(invoked);
-    const std::string command_line = "drunner " + join(words, " ");
+    const std::string command_line = "drunner " + join(without_values(words), " ");
     std::unique_ptr<RealMachine> real;
     const MachineMaker make_machine = [&](const Arguments& arguments,
                                           const std::optional<ServiceName>& service) -> Machine& {

@@ -31,7 +31,8 @@ std::span<const Command> commands() {
         secret_command,     hold_command,       new_command,       checkimage_command,
         test_command,       dev_command,        diff_command,      trust_command,
         doctor_command,     clean_command,      container_command, serve_command,
-        watch_command,      ensure_command,     help_command,      completion_command,
+        watch_command,      ensure_command,     log_command,       help_command,
+        completion_command,
     };
     return table;
 }

@@ -50,6 +50,7 @@ extern const Command serve_command;
 extern const Command watch_command;
 extern const Command ensure_command;
 extern const Command doctor_command;
+extern const Command log_command;
 extern const Command help_command;
 extern const Command completion_command;
 

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/audit.hpp"
 #include "cli/commands.hpp"
 #include "cli/event_progress.hpp"
 #include "cli/help.hpp"
@@ -55,6 +56,20 @@ void add_changes(const Arguments& arguments, const Changes& changes, Answer& ans
     answer.document = document.dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
+Answer run_audited(const Invocation& invocation, const Command& command, OperationAudit& audit) {
+    try {
+        Answer answer = command.run(invocation);
+        audit.end(answer.code);
+        return answer;
+    } catch (const Error& error) {
+        audit.end(error);
+        throw;
+    } catch (const std::exception& error) {
+        audit.end(Error(ErrorKind::system, error.what()));
+        throw;
+    }
+}
+
 // With --check nothing of the command has more than a Rehearsal to work with.
 Answer run_command(const Command& command, const Arguments& arguments,
                    const MachineMaker& make_machine) {
@@ -78,6 +93,7 @@ Answer run_command(const Command& command, const Arguments& arguments,
     Changes changes;
     std::optional<Machine> told;
     std::optional<Rehearsal> rehearsal;
+    OperationAudit audit(command, arguments);
     const MachineMaker make = [&](const Arguments& words,
                                   const std::optional<ServiceName>& service) -> Machine& {
         if (!told) {
@@ -85,11 +101,13 @@ Answer run_command(const Command& command, const Arguments& arguments,
             told->changes = &changes;
             if (check) {
                 rehearsal.emplace(*told);
+            } else {
+                audit.begin(*told);
             }
         }
         return check ? rehearsal->machine() : *told;
     };
-    Answer answer = command.run({arguments, make, changes});
+    Answer answer = run_audited({arguments, make, changes}, command, audit);
     const bool asked = check || arguments.has("diff");
     if (answer.code == ExitCode::no_change) {
         changes = {};

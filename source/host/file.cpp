@@ -66,6 +66,25 @@ void write_new_file(const std::string& path, std::string_view content, mode_t mo
     }
 }
 
+// The offset behind the last '\n'.
+off_t end_of_last_line(int fd, const std::string& path) {
+    std::array<char, 4096> buffer{};
+    off_t end = lseek(fd, 0, SEEK_END);
+    while (end > 0) {
+        const off_t begin = std::max<off_t>(0, end - static_cast<off_t>(buffer.size()));
+        const ssize_t got = pread(fd, buffer.data(), static_cast<std::size_t>(end - begin), begin);
+        if (got != end - begin) {
+            throw system_error("cannot read " + quoted(path), errno);
+        }
+        const std::string_view text(buffer.data(), static_cast<std::size_t>(got));
+        if (const std::size_t at = text.rfind('\n'); at != std::string_view::npos) {
+            return begin + static_cast<off_t>(at) + 1;
+        }
+        end = begin;
+    }
+    return 0;
+}
+
 // Removes trees of any depth with few descriptors and little stack: what lies too deep is moved to
 // the top of the tree, and removed from there.
 class Removal {
@@ -196,22 +215,25 @@ std::string read_file(const std::string& path) {
     }
 }
 
-void append_file(const std::string& path, std::string_view text) {
+void append_line(const std::string& path, std::string_view line) {
     WriteBan::require_none(path);
     const FileDescriptor fd(
-        open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) {
         throw system_error("cannot open " + quoted(path), errno);
     }
-    while (!text.empty()) {
-        const ssize_t written = write(fd.get(), text.data(), text.size());
-        if (written < 0 && errno != EINTR) {
+    const off_t whole = end_of_last_line(fd.get(), path);
+    try {
+        if (ftruncate(fd.get(), whole) != 0) {
             throw system_error("cannot write " + quoted(path), errno);
         }
-        text.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
-    }
-    if (fsync(fd.get()) != 0) {
-        throw system_error("cannot write " + quoted(path), errno);
+        write_all(fd.get(), std::string(line) + "\n", path);
+        if (fsync(fd.get()) != 0) {
+            throw system_error("cannot write " + quoted(path), errno);
+        }
+    } catch (const Error&) {
+        [[maybe_unused]] const bool cut = ftruncate(fd.get(), whole) == 0;
+        throw;
     }
     sync_directory(parent_of(path));
 }

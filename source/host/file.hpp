@@ -43,8 +43,9 @@ void write_file(const std::string& path, std::string_view content, mode_t mode =
 // As write_file, for a file that must not exist (Error(file_exists)).
 void create_file(const std::string& path, std::string_view content, mode_t mode = 0600);
 
-// Adds to the end, making the file (mode 0600) where it is absent, and syncs.
-void append_file(const std::string& path, std::string_view text);
+// Adds a line (without its '\n') behind the last whole one, making the file (mode 0600) where it is
+// absent, and syncs. What a power cut or a full disk left of a line goes.
+void append_line(const std::string& path, std::string_view line);
 
 // Makes it and its parents; existing ones keep their mode. Says whether the last was created.
 bool make_directories(const std::string& path, mode_t mode = 0700);

@@ -109,6 +109,10 @@ std::string Paths::watch_lock() const {
     return locks() + "/watch+.lock";
 }
 
+std::string Paths::audit_lock() const {
+    return locks() + "/audit+.lock";
+}
+
 std::string Paths::log_directory() const {
     return prefix_ + "/var/log/drunner";
 }

@@ -32,7 +32,9 @@ namespace drunner {
 //   P/run/drunner/T+tenant.lock                   held while a container of tenant T comes or goes
 //   P/run/drunner/serve.sock, serve+.lock         where drunner serve listens, and that it runs
 //   P/run/drunner/watch+.lock                     held by drunner watch
+//   P/run/drunner/audit+.lock                     held while a line is added to the audit trail
 //   P/var/log/drunner/                            log
+//   P/var/log/drunner/audit*.log                  audit trail
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
 class Paths {
   public:
@@ -72,6 +74,7 @@ class Paths {
     std::string serve_lock() const;
     std::string watch_lock() const;
     std::string log_directory() const;
+    std::string audit_lock() const;
     std::string default_launcher_directory() const;
 
   private:

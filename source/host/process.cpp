@@ -294,6 +294,11 @@ ProcessStat process_stat(pid_t pid) {
     return stat;
 }
 
+Caller caller() {
+    const char* sudo_user = std::getenv("SUDO_USER");
+    return {getuid(), sudo_user == nullptr ? std::string() : std::string(sudo_user)};
+}
+
 unsigned long long process_start_time(pid_t pid) {
     return process_stat(pid).start_time;
 }

@@ -23,6 +23,15 @@ struct ProcessStat {
 };
 ProcessStat process_stat(pid_t pid);
 
+// Who runs this process.
+struct Caller {
+    unsigned uid = 0;
+    std::string sudo_user;  // who called sudo, empty where nobody did
+
+    bool operator==(const Caller&) const = default;
+};
+Caller caller();
+
 // 0 where there is no such process.
 unsigned long long process_start_time(pid_t pid);
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "core/progress.hpp"
 #include "engine/engine.hpp"
@@ -14,6 +15,7 @@
 namespace drunner {
 
 class TransactionObserver;
+struct AuditedService;
 struct Changes;
 
 // The outside world of an operation: passed, never global. main builds the real one, tests build
@@ -37,6 +39,8 @@ struct Machine {
     std::string accept_scripts =
         {};                      // the scripts_digest that the operator accepts by this command
     Changes* changes = nullptr;  // gathers what operations change; nullptr: nobody asks
+    // Gathers the services that operations work on; nullptr: nobody asks.
+    std::vector<AuditedService>* audited = nullptr;
     // --check: operations tell what they would do and stop before they do it. Only a Rehearsal
     // sets it, whose engine and scripts refuse the rest.
     bool check = false;

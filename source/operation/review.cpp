@@ -140,10 +140,8 @@ bool is_accepted(const Machine& machine, const std::string& digest) {
 
 void record(Machine& machine, const ServiceName& service, const std::string& digest,
             std::map<std::string, std::string> hashes) {
-    const char* caller = std::getenv("SUDO_USER");
     ScriptAcceptances(machine.paths)
-        .add({iso8601(machine.clock.now()), service.text(), digest, getuid(),
-              caller == nullptr ? std::string() : std::string(caller), std::move(hashes)});
+        .add({iso8601(machine.clock.now()), service.text(), digest, caller(), std::move(hashes)});
 }
 
 // The scripts that are in force under this name; none where nothing is installed, or is broken.

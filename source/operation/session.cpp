@@ -11,8 +11,28 @@
 #include "operation/changes.hpp"
 #include "operation/journal.hpp"
 #include "operation/transaction.hpp"
+#include "service/audit_trail.hpp"
+#include "service/script_acceptance.hpp"
 
 namespace drunner {
+namespace {
+
+// Empty where nothing is installed, or is broken.
+std::optional<AuditedState> state_of(const Machine& machine, const ServiceName& service) {
+    try {
+        const std::optional<Manifest> manifest = Catalog(machine.paths).find(service);
+        if (!manifest) {
+            return std::nullopt;
+        }
+        const Release& release = manifest->release();
+        return AuditedState{release.number, release.reference, release.image_id,
+                            release.image_digest, scripts_digest(release.script_hashes)};
+    } catch (const std::exception&) {
+        return std::nullopt;
+    }
+}
+
+}  // namespace
 
 ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, Use use)
     : machine_(machine), service_(service) {
@@ -32,6 +52,10 @@ ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, Use
         return;
     }
     recovered_ = recover_unfinished(machine, service) != Recovery::nothing;
+    if (machine.audited != nullptr) {
+        audited_ = machine.audited->size();
+        machine.audited->push_back({service.text(), state_of(machine, service), std::nullopt});
+    }
 }
 
 void ServiceSession::rehearse(Use use) {
@@ -66,6 +90,9 @@ ServiceSession::~ServiceSession() {
         return;
     }
     machine_.nested = false;
+    if (machine_.audited != nullptr && !lock_->nested()) {
+        machine_.audited->at(audited_).after = state_of(machine_, service_);
+    }
     // The lock of a service that is gone goes with it; whoever waits for it sees that it did.
     if (!lock_->nested() && !exists(machine_.paths.service(service_))) {
         unlink(machine_.paths.lock(service_).c_str());

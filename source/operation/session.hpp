@@ -45,6 +45,7 @@ class ServiceSession {
     Machine& machine_;
     ServiceName service_;
     std::optional<FileLock> lock_;  // empty with --check
+    std::size_t audited_ = 0;       // its place in machine_.audited
     bool recovered_ = false;
     bool unfinished_ = false;
 };

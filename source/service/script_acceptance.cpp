@@ -42,8 +42,11 @@ std::vector<ScriptAcceptance> ScriptAcceptances::all() const {
             continue;
         }
         try {
-            acceptances.push_back({row.at("at"), row.at("service"), row.at("sha256"), row.at("uid"),
-                                   row.at("sudo_user"), row.at("files")});
+            acceptances.push_back({row.at("at"),
+                                   row.at("service"),
+                                   row.at("sha256"),
+                                   {row.at("uid"), row.at("sudo_user")},
+                                   row.at("files")});
         } catch (const json::exception&) {
             continue;
         }
@@ -58,12 +61,14 @@ bool ScriptAcceptances::contains(std::string_view digest) const {
 }
 
 void ScriptAcceptances::add(const ScriptAcceptance& acceptance) const {
-    const json row{
-        {"at", acceptance.at},   {"service", acceptance.service},     {"sha256", acceptance.digest},
-        {"uid", acceptance.uid}, {"sudo_user", acceptance.sudo_user}, {"files", acceptance.hashes}};
+    const json row{{"at", acceptance.at},
+                   {"service", acceptance.service},
+                   {"sha256", acceptance.digest},
+                   {"uid", acceptance.caller.uid},
+                   {"sudo_user", acceptance.caller.sudo_user},
+                   {"files", acceptance.hashes}};
     make_directories(parent_of(file_));
-    // A line that a power cut left unfinished must not swallow the new one.
-    append_file(file_, "\n" + row.dump(-1, ' ', true, json::error_handler_t::replace) + "\n");
+    append_line(file_, row.dump(-1, ' ', true, json::error_handler_t::replace));
 }
 
 }  // namespace drunner

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "host/paths.hpp"
+#include "host/process.hpp"
 
 namespace drunner {
 
@@ -21,11 +22,10 @@ std::string scripts_digest(const std::map<std::string, std::string>& hashes);
 
 // Somebody looked at scripts and said that they may run as root.
 struct ScriptAcceptance {
-    std::string at;                                  // ISO 8601
-    std::string service;                             // under which name
-    std::string digest;                              // scripts_digest
-    unsigned uid = 0;                                // of the process
-    std::string sudo_user;                           // who called sudo, empty where nobody did
+    std::string at;       // ISO 8601
+    std::string service;  // under which name
+    std::string digest;   // scripts_digest
+    Caller caller;
     std::map<std::string, std::string> hashes = {};  // of each file, where they were known
 
     bool operator==(const ScriptAcceptance&) const = default;

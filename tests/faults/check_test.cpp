@@ -235,15 +235,15 @@ const std::vector<Move> events{
          world.engine().start_container(world.engine().create_container(spec));
      }},
     {"REVIEW=pin",
-     [](World& world) { append_file(Paths(world.prefix()).config_file(), "REVIEW=pin\n"); }},
+     [](World& world) { append_line(Paths(world.prefix()).config_file(), "REVIEW=pin"); }},
     {"PULL=always",
-     [](World& world) { append_file(Paths(world.prefix()).config_file(), "PULL=always\n"); }},
+     [](World& world) { append_line(Paths(world.prefix()).config_file(), "PULL=always"); }},
     {"PULL=never",
-     [](World& world) { append_file(Paths(world.prefix()).config_file(), "PULL=never\n"); }},
+     [](World& world) { append_line(Paths(world.prefix()).config_file(), "PULL=never"); }},
     {"SNAPSHOT=off",
-     [](World& world) { append_file(Paths(world.prefix()).config_file(), "SNAPSHOT=off\n"); }},
+     [](World& world) { append_line(Paths(world.prefix()).config_file(), "SNAPSHOT=off"); }},
     {"UNDELETEDAYS=0",
-     [](World& world) { append_file(Paths(world.prefix()).config_file(), "UNDELETEDAYS=0\n"); }},
+     [](World& world) { append_line(Paths(world.prefix()).config_file(), "UNDELETEDAYS=0"); }},
 };
 
 struct Operation {
@@ -664,7 +664,7 @@ TEST_CASE("a Rehearsal refuses what an operation would do all the same") {
         const std::string file = world.prefix() + "/file";
         CHECK_THROWS_AS(write_file(file, "x"), Error);
         CHECK_THROWS_AS(create_file(file, "x"), Error);
-        CHECK_THROWS_AS(append_file(file, "x"), Error);
+        CHECK_THROWS_AS(append_line(file, "x"), Error);
         CHECK_THROWS_AS(make_directories(file), Error);
         CHECK_THROWS_AS(replace_symlink("x", file), Error);
         CHECK_THROWS_AS(rename_file(world.prefix() + "/etc", file), Error);

@@ -2,15 +2,10 @@
 # The Ansible collection, with a real ansible-playbook on this host.
 
 load harness
+load ansible
 
 setup_file() {
-    export ANSIBLE_COLLECTIONS_PATH=$BATS_FILE_TMPDIR/collections ANSIBLE_NOCOLOR=1
-    export ANSIBLE_HOME=$BATS_FILE_TMPDIR/ansible ANSIBLE_LOCAL_TEMP=$BATS_FILE_TMPDIR/ansible/tmp
-    export ANSIBLE_REMOTE_TEMP=$BATS_FILE_TMPDIR/ansible/remote ANSIBLE_CONFIG=$BATS_FILE_TMPDIR/ansible.cfg
-    export LC_ALL=C.UTF-8 ANSIBLE_NOCOWS=1 ANSIBLE_RETRY_FILES_ENABLED=0
-    : >"$ANSIBLE_CONFIG"
-    mkdir -p "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/drunner"
-    cp -R "$ROOT/scripts/ansible" "$ANSIBLE_COLLECTIONS_PATH/ansible_collections/drunner/host"
+    ansible_setup
 }
 
 # Runs tasks on this host; afterwards $output is what Ansible says, documents included.
@@ -169,7 +164,7 @@ YAML
             .rolled_back]')"
 }
 
-@test "every module documents itself, and every playbook of a service can be read" {
+@test "every module documents itself" {
     local module file
     for file in "$ROOT"/scripts/ansible/plugins/modules/*.py; do
         module=drunner.host.$(basename "$file" .py)
@@ -177,5 +172,4 @@ YAML
         jq -e --arg name "$module" '.[$name] | .doc.options.executable and
             (.examples | length > 0) and .return.message' <<<"$output" >/dev/null
     done
-    expect 0 ansible-playbook --syntax-check -i localhost, "$ROOT"/services/*/playbook.yml
 }

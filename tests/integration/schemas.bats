@@ -100,6 +100,8 @@ commands() {
     answers 0 hold dtest
     answers 0 list
     answers 0 list --names
+    answers 0 log
+    answers 0 log --verify
     answers 0 update --all
     answers 3 update --all
     answers 0 hold --off dtest
@@ -204,10 +206,20 @@ tells_events() { # CODE ARGUMENTS...
 
 @test "--progress json: what happens meanwhile is one event a line, and the error is one" {
     expect 0 drunner install dtest
-    tells_events 0 backup dtest b -v
+    copy=$(copy_of helloworld)
+    echo '# told' >>"$copy/drunner/servicerunner"
+    build_directory "$copy" told
+    expect 0 drunner install told
+    expect 0 drunner backup told told.tar.zst --with-image
+    expect 0 drunner obliterate --purge told
+    "$DOCKER" rmi told >/dev/null
+    tells_events 0 restore told.tar.zst -v
+    jq -se 'any(.event == "detail")' <<<"$EVENTS" >/dev/null
+    # Enough for the work to take long enough to be told of.
+    head -c 200M /dev/urandom >"$("$DOCKER" volume inspect --format '{{.Mountpoint}}' drunner-dtest-data)/big"
+    tells_events 0 backup dtest b
     jq -se 'any(.event == "progress" and .activity == "backup") and any(.event == "end")' \
         <<<"$EVENTS" >/dev/null
-    jq -se 'any(.event == "detail")' <<<"$EVENTS" >/dev/null
     printf '#!/bin/bash\nprintf "\\377 said\\n" >&2\nexit 1\n' \
         >"$DRUNNER_PREFIX/var/lib/drunner/services/dtest/drunner/servicerunner"
     tells_events 1 backup dtest c

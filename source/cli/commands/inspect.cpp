@@ -18,8 +18,8 @@ Answer run(const Invocation& invocation) {
         if (one.service == name.text()) {
             document["accepted_scripts"].push_back({{"at", one.at},
                                                     {"sha256", one.digest},
-                                                    {"uid", one.uid},
-                                                    {"sudo_user", one.sudo_user},
+                                                    {"uid", one.caller.uid},
+                                                    {"sudo_user", one.caller.sudo_user},
                                                     {"files", one.hashes}});
         }
     }

@@ -36,15 +36,15 @@ TEST_CASE("what was accepted stays accepted, also behind a line that a power cut
     const ScriptAcceptance first{"2026-01-02T03:04:05Z",
                                  "blog",
                                  digest_of("1"),
-                                 0,
-                                 "alice",
+                                 {0, "alice"},
                                  {{"servicerunner", digest_of("x")}}};
-    const ScriptAcceptance second{"2026-01-02T03:04:06Z", "shop", digest_of("2"), 1000, "", {}};
+    const ScriptAcceptance second{"2026-01-02T03:04:06Z", "shop", digest_of("2"), {1000, ""}, {}};
     acceptances.add(first);
-    append_file(paths.accepted_scripts(),
-                R"({"at":"2026-01-02T03:04:05Z","sha256":")" + digest_of("3"));
+    const std::string file = paths.accepted_scripts();
+    write_file(file,
+               read_file(file) + R"({"at":"2026-01-02T03:04:05Z","sha256":")" + digest_of("3"));
     acceptances.add(second);
-    append_file(paths.accepted_scripts(), "[1]\nnull\n{}\n");
+    append_line(file, "[1]\nnull\n{}");
     CHECK(acceptances.all() == std::vector{first, second});
     CHECK(acceptances.contains(digest_of("1")));
     CHECK(acceptances.contains(digest_of("2")));
