@@ -51,6 +51,8 @@ extern const Command watch_command;
 extern const Command ensure_command;
 extern const Command doctor_command;
 extern const Command log_command;
+extern const Command logs_command;
+extern const Command metrics_command;
 extern const Command help_command;
 extern const Command completion_command;
 

@@ -9,6 +9,7 @@ namespace drunner {
 namespace {
 
 constexpr const char* compact_format = "%Y%m%dT%H%M%SZ";
+constexpr const char* iso_format = "%Y-%m-%dT%H:%M:%S%z";
 
 std::string formatted(const tm& parts, const char* format) {
     std::array<char, 64> text{};
@@ -32,9 +33,20 @@ std::string iso8601(TimePoint time) {
     const time_t seconds = std::chrono::system_clock::to_time_t(time);
     tm parts{};
     localtime_r(&seconds, &parts);
-    std::string text = formatted(parts, "%Y-%m-%dT%H:%M:%S%z");
+    std::string text = formatted(parts, iso_format);
     text.insert(text.size() - 2, ":");
     return text;
+}
+
+std::optional<TimePoint> parse_iso8601(std::string_view text) {
+    tm parts{};
+    const std::string copy(text);
+    const char* end = strptime(copy.c_str(), iso_format, &parts);
+    if (end == nullptr || *end != '\0') {
+        return std::nullopt;
+    }
+    const long offset = parts.tm_gmtoff;  // timegm takes it for zero, and makes it so
+    return std::chrono::system_clock::from_time_t(timegm(&parts) - offset);
 }
 
 std::string compact_utc(TimePoint time) {

@@ -25,6 +25,8 @@ class SystemClock : public Clock {
 
 // "2026-11-22T18:30:00+00:00": ISO 8601 in the host's zone.
 std::string iso8601(TimePoint time);
+// The moment that iso8601 wrote, in whatever zone; empty for any other text.
+std::optional<TimePoint> parse_iso8601(std::string_view text);
 // "20261122T183000Z": in UTC, for file names that sort by time.
 std::string compact_utc(TimePoint time);
 // The moment that compact_utc wrote, empty for any other text.

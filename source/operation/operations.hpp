@@ -11,6 +11,7 @@
 
 #include "backup/backup_file.hpp"
 #include "check/rules.hpp"
+#include "core/bytes.hpp"
 #include "core/error.hpp"
 #include "core/exit_code.hpp"
 #include "core/image_reference.hpp"
@@ -232,6 +233,17 @@ struct ListedService {
 // All services of this installation, by name; two engine requests however many there are. With an
 // engine that does not answer the state is "unknown".
 std::vector<ListedService> list_services(Machine& machine);
+
+struct LogsRequest {
+    unsigned last_lines = 0;  // of each container, 0 for all
+    bool follow = false;  // until all of them have ended; those that are made later do not count
+};
+// What came from a container's stdout or stderr. One call at a time.
+using LogsSink = std::function<void(const std::string& container, bool is_error, Bytes bytes)>;
+// The logs of the service's containers, one after the other in order of creation, or side by side
+// where they are followed. Answers how many there are. Throws Error(not_installed, interrupted).
+std::size_t read_logs(Machine& machine, const ServiceName& name, const LogsRequest& request,
+                      const LogsSink& sink);
 
 // Runs a command of the service on the caller's own streams; what its status means for our exit is
 // the caller's to say. `arguments` begins with the subcommand. A version 2 service's hooks run

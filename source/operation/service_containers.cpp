@@ -212,6 +212,8 @@ std::vector<ContainerSummary> containers_of(Machine& machine, const ServiceName&
             own.push_back(std::move(container));
         }
     }
+    // The engine's list begins with the newest, also of those of one second.
+    std::reverse(own.begin(), own.end());
     std::stable_sort(own.begin(), own.end(),
                      [](const auto& a, const auto& b) { return a.created < b.created; });
     return own;

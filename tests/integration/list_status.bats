@@ -75,3 +75,69 @@ load harness
     done
     equals "" "$(changing_requests)"
 }
+
+@test "logs prints what a service's containers say, each line with its name, and follows them" {
+    expect 0 drunner install steady
+    "$DOCKER" run -d --name steady-a --label drunner.service=steady "$BASE_IMAGE" \
+        /bin/sh -c 'echo one; echo two; echo bad >&2; printf half' >/dev/null
+    "$DOCKER" run -d --name steady-b --label drunner.service=steady "$BASE_IMAGE" \
+        /bin/sh -c 'echo begun; until [ -e /go ]; do sleep 0.1; done; echo done' >/dev/null
+    "$DOCKER" wait steady-a >/dev/null
+    expect 0 drunner logs steady
+    equals $'steady-a | one\nsteady-a | two\nsteady-a | half\nsteady-b | begun' "$output"
+    equals 'steady-a | bad' "$stderr"
+    expect 0 drunner logs steady -n 1
+    equals 'steady-a | half' "$(grep steady-a <<<"$output")"
+    expect 0 drunner logs steady --json
+    equals '["one\ntwo\nhalf","bad\n"]' \
+        "$(jq -c '.containers[] | select(.container == "steady-a") | [.stdout, .stderr]' <<<"$output")"
+
+    drunner logs -f steady >followed 2>&1 3>&- &
+    local follower=$!
+    until grep -q begun followed; do sleep 0.1; done
+    "$DOCKER" exec steady-b touch /go
+    "$DOCKER" stop -t 5 steady >/dev/null
+    wait "$follower"
+    grep -qx 'steady-b | done' followed
+    # A signal ends it as well, and its exit is an error as everywhere.
+    "$DOCKER" start steady >/dev/null
+    drunner logs -f steady >followed 2>&1 3>&- &
+    follower=$!
+    until grep -q 'steady-b | done' followed; do sleep 0.1; done
+    kill -TERM "$follower"
+    local code=0
+    wait "$follower" || code=$?
+    equals 1 "$code"
+
+    refused "'nosuch' is not installed" drunner logs nosuch
+    expect 0 drunner install helloworld
+    expect 0 drunner logs helloworld
+    contains "$stderr" "has no container"
+}
+
+@test "metrics tells Prometheus of services, backups and operations" {
+    expect 0 drunner install steady
+    expect 0 drunner install dtest
+    expect 0 drunner backup dtest "$PWD/b"
+    expect 0 drunner hold dtest
+    rm "$DRUNNER_PREFIX/var/lib/drunner/services/steady/drunner/servicerunner"
+    expect 0 drunner metrics
+    contains "$output" 'drunner_services 2'
+    contains "$output" 'drunner_service_state{service="steady",state="broken"} 1'
+    contains "$output" 'drunner_service_containers_running{service="steady"} 1'
+    contains "$output" 'drunner_service_release{service="dtest",reference="dtest"} 1'
+    contains "$output" 'drunner_service_held{service="dtest"} 1'
+    contains "$output" 'drunner_operations{command="install",exit="0"} 2'
+    local at
+    at=$(date -d "$(jq -r .last_backup.at "$DRUNNER_PREFIX/var/lib/drunner/services/dtest/service.json")" +%s)
+    equals "$at" "$(sed -n 's/^drunner_service_backup_timestamp_seconds{service="dtest"} //p' <<<"$output" |
+        xargs printf '%.0f')"
+    # Every line is a comment or a sample, and every sample's family was declared before it.
+    equals "" "$(grep -vE '^(# (HELP|TYPE) drunner_[a-z_]+ .+|drunner_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+]+)$' <<<"$output" || true)"
+    equals "" "$(awk '/^# TYPE/ { seen[$3] = 1; next } /^[^#]/ { sub(/[{ ].*/, ""); if (!seen[$0]) print }' <<<"$output")"
+    umask 077
+    expect 0 drunner metrics --output drunner.prom
+    equals 644 "$(stat -c %a drunner.prom)"
+    grep -q '^drunner_services 2$' drunner.prom
+    expect 0 drunner recover steady
+}

@@ -102,6 +102,8 @@ commands() {
     answers 0 list --names
     answers 0 log
     answers 0 log --verify
+    answers 0 logs dtest
+    answers 0 metrics
     answers 0 update --all
     answers 3 update --all
     answers 0 hold --off dtest

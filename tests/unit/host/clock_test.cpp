@@ -29,3 +29,14 @@ TEST_CASE("a duration is a number with a unit, up to ten years") {
         CHECK_FALSE(parse_duration(text));
     }
 }
+
+TEST_CASE("what iso8601 wrote is read again, in whatever zone it was written") {
+    const TimePoint time(std::chrono::seconds(1'700'000'000));
+    CHECK(parse_iso8601(iso8601(time)) == time);
+    CHECK(parse_iso8601("2023-11-14T22:13:20+00:00") == time);
+    CHECK(parse_iso8601("2023-11-14T23:43:20+01:30") == time);
+    for (const char* text :
+         {"", "2023-11-14", "2023-11-14T22:13:20", "2023-11-14T22:13:20+00:00x"}) {
+        CHECK_FALSE(parse_iso8601(text));
+    }
+}
