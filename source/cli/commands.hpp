@@ -28,6 +28,7 @@ extern const Command backup_command;
 extern const Command restore_command;
 extern const Command verify_command;
 extern const Command drill_command;
+extern const Command prune_command;
 extern const Command keygen_command;
 extern const Command show_command;
 extern const Command list_command;

@@ -193,6 +193,12 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         config.undelete_age = days_of(value, line);
     } else if (key == "BACKUPMAXAGE") {
         config.backup_max_age = duration_of(value, line);
+    } else if (key == "RETENTION") {
+        try {
+            config.retention = parse_retention(value);
+        } catch (const Error& error) {
+            throw line.wrong(error.what());
+        }
     } else if (key == "HEALTHUPTIME") {
         config.health_uptime = duration_of(value, line);
     } else if (key == "SNAPSHOT") {

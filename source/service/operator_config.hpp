@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "host/paths.hpp"
+#include "service/retention.hpp"
 
 namespace drunner {
 
@@ -36,6 +37,7 @@ struct OperatorConfig {
     std::optional<std::chrono::seconds> engine_timeout;
     std::chrono::hours undelete_age{31 * 24};  // UNDELETEDAYS, 0 = keep nothing
     std::chrono::seconds backup_max_age{0};    // BACKUPMAXAGE, 0 = any age
+    Retention retention;                       // RETENTION: what `prune` keeps
     Review review = Review::off;               // REVIEW
     SnapshotPolicy snapshot = SnapshotPolicy::automatic;
     std::uint64_t snapshot_limit = 2ULL << 30U;  // SNAPSHOTLIMIT: most bytes of data to copy

@@ -1,0 +1,95 @@
+#!/usr/bin/env bats
+# prune: which backups go, and that what matters never does.
+
+load harness
+
+# One real backup, under the names of many days.
+history() { # NAME...
+    DIRECTORY=$DRUNNER_PREFIX/var/lib/drunner/backups/dtest
+    expect 0 drunner install dtest
+    expect 0 drunner backup dtest "$PWD/one"
+    mkdir -p "$DIRECTORY"
+    local name
+    for name; do cp one "$DIRECTORY/$name.tar.zst"; done
+}
+
+stay() {
+    (cd "$DIRECTORY" && printf '%s\n' *) | xargs
+}
+
+@test "what no rule keeps goes, and --check foretells it" {
+    history 2026010{1,2,3,4}T030000Z 20260104T150000Z 20251215T030000Z 20250601T030000Z
+    touch "$DIRECTORY"/notes.txt "$DIRECTORY"/20260104T150000Z.tar.zst.sha256
+    mkdir "$DIRECTORY/20200101T000000Z.tar.zst"
+    local before foretold
+    before=$(snapshot)
+    expect 0 drunner prune dtest --keep 'daily=2 monthly=2' --check --json
+    foretold=$(jq -c '[.services[0].backups[] | [.file, .rules]]' <<<"$output")
+    same "$before" "$(snapshot)"
+    expect 0 drunner prune dtest --keep 'daily=2 monthly=2' --json
+    same "$foretold" "$(jq -c '[.services[0].backups[] | [.file, .rules]]' <<<"$output")"
+    equals '["20200101T000000Z.tar.zst","20260104T150000Z.tar.zst.sha256","notes.txt"]' \
+        "$(jq -c '.services[0].unknown | sort' <<<"$output")"
+    equals "20200101T000000Z.tar.zst 20251215T030000Z.tar.zst 20260103T030000Z.tar.zst 20260104T150000Z.tar.zst 20260104T150000Z.tar.zst.sha256 notes.txt" "$(stay)"
+    expect 3 drunner prune dtest --keep 'daily=2 monthly=2'
+    # The operator's own rules, for all services, also those that are gone.
+    expect 0 drunner obliterate --purge dtest
+    configure RETENTION="last=1"
+    expect 0 drunner prune --all
+    equals 2 "$(printf '%s\n' "$DIRECTORY"/*T*.tar.zst | wc -l)"
+    expect 3 drunner prune --all
+}
+
+@test "the newest that is whole stays, whatever is damaged, and what is damaged does not count" {
+    history 2026010{1,2,3,4,5}T030000Z
+    # Cut, one bit, no backup at all: the three newest.
+    truncate -s -100 "$DIRECTORY/20260105T030000Z.tar.zst"
+    printf x | dd of="$DIRECTORY/20260104T030000Z.tar.zst" bs=1 seek=3000 conv=notrunc status=none
+    echo nothing >"$DIRECTORY/20260103T030000Z.tar.zst"
+    expect 0 drunner prune dtest --keep last=1
+    equals 3 "$(grep -c 'does not count' <<<"$stderr")"
+    equals "20260102T030000Z.tar.zst 20260103T030000Z.tar.zst 20260104T030000Z.tar.zst 20260105T030000Z.tar.zst" "$(stay)"
+    expect 0 drunner verify "$DIRECTORY/20260102T030000Z.tar.zst"
+    rm "$DIRECTORY/20260102T030000Z.tar.zst"
+    refused "no backup of 'dtest' is whole, so none is removed" drunner prune dtest --keep last=1
+}
+
+@test "one bit in an older backup is found with --verify, and that one does not count" {
+    history 2026010{1,2,3}T030000Z
+    printf x | dd of="$DIRECTORY/20260102T030000Z.tar.zst" bs=1 seek=3000 conv=notrunc status=none
+    expect 3 drunner prune dtest --keep last=2 --verify --check --json
+    equals 20260102T030000Z.tar.zst "$(jq -r '.services[0].damaged[0].file' <<<"$output" | xargs basename)"
+    expect 3 drunner prune dtest --keep last=2 --verify
+    expect 0 drunner prune dtest --keep last=2
+    equals "20260102T030000Z.tar.zst 20260103T030000Z.tar.zst" "$(stay)"
+}
+
+@test "encrypted backups: with the key, or just behind the backup that wrote the newest" {
+    history
+    expect 0 drunner keygen key
+    local recipient=$output
+    expect 0 drunner backup dtest --recipient "$recipient"
+    local newest
+    newest=$(printf '%s\n' "$DIRECTORY"/*)
+    cp "$newest" "$DIRECTORY/20250101T000000Z.tar.zst.age"
+    expect 0 drunner prune dtest --keep last=1
+    equals "$(basename "$newest")" "$(stay)"
+    # Nobody knows this one.
+    mv "$newest" "$DIRECTORY/20250102T000000Z.tar.zst.age"
+    cp "$DIRECTORY/20250102T000000Z.tar.zst.age" "$DIRECTORY/20250101T000000Z.tar.zst.age"
+    refused "is encrypted for age recipients" drunner prune dtest --keep last=1
+    expect 0 drunner prune dtest --keep last=1 --identity key
+    equals "20250102T000000Z.tar.zst.age" "$(stay)"
+}
+
+@test "prune without a rule, with a wrong one, or for nobody is refused" {
+    history 20260101T030000Z
+    refused "no rule says which backups to keep" drunner prune dtest
+    refused "'fortnightly=2' is no rule" drunner prune dtest --keep fortnightly=2
+    refused "needs SERVICE" drunner prune
+    refused "needs SERVICE" drunner prune dtest --all
+    expect 3 drunner prune nosuch --keep last=1
+    configure RETENTION="last=x"
+    refused "line .*'last=x' is no rule" drunner list
+    configure HEALTHUPTIME=0
+}
