@@ -47,8 +47,15 @@ std::string new_backup_path(const Machine& machine, const ServiceName& name,
     if (!machine.check) {
         make_directories(directory);
     }
-    return directory + "/" + compact_utc(machine.clock.now()) + ".tar.zst" +
-           (request.key.empty() ? "" : ".age");
+    const auto path_at = [&](TimePoint time) {
+        return directory + "/" + compact_utc(time) + ".tar.zst" +
+               (request.key.empty() ? "" : ".age");
+    };
+    TimePoint time = machine.clock.now();
+    while (exists(path_at(time))) {
+        time += std::chrono::seconds(1);  // two backups of one second
+    }
+    return path_at(time);
 }
 
 void write_all(int fd, Bytes bytes) {

@@ -1,9 +1,67 @@
+#include <atomic>
+#include <set>
+#include <thread>
+
 #include "core/error.hpp"
 #include "operation/changes.hpp"
 #include "operation/operations.hpp"
+#include "operation/release_plan.hpp"
 
 namespace drunner {
 namespace {
+
+// Asks the registries meanwhile what the references of services name now, so that each update finds
+// its answer there: whom a registry is far from waits for one after the other only as long as for
+// all at once. A registry is asked for a reference once, and by two at a time at most; that is
+// Registry's to see to.
+class AskedAhead {
+  public:
+    AskedAhead(Machine& machine, const std::vector<ServiceName>& names)
+        : registry_(machine.registry), references_(references_of(machine, names)) {
+        constexpr std::size_t askers = 2;
+        // One reference is asked for by its update just as soon.
+        for (std::size_t i = 0; i < askers && references_.size() > 1; ++i) {
+            askers_.emplace_back([this](const std::stop_token& stop) { ask(stop); });
+        }
+    }
+
+  private:
+    static std::vector<ImageReference> references_of(const Machine& machine,
+                                                     const std::vector<ServiceName>& names) {
+        std::vector<ImageReference> references;
+        std::set<std::string> seen;
+        for (const ServiceName& name : names) {
+            try {
+                const std::optional<Manifest> manifest = Catalog(machine.paths).find(name);
+                // A local image is asked for nowhere; the other policies pull, or never ask.
+                if (manifest && !manifest->hold && !manifest->release().image_digest.empty() &&
+                    pull_policy_of(machine, manifest->pull) == PullPolicy::automatic &&
+                    seen.insert(manifest->release().reference).second) {
+                    references.emplace_back(manifest->release().reference);
+                }
+            } catch (const Error&) {
+                continue;  // its update says what is wrong
+            }
+        }
+        return references;
+    }
+
+    void ask(const std::stop_token& stop) {
+        try {
+            for (std::size_t i = next_++; i < references_.size() && !stop.stop_requested();
+                 i = next_++) {
+                registry_.resolve(references_[i]);
+            }
+        } catch (const Error&) {
+            // Interrupted: the update that goes on is as well.
+        }
+    }
+
+    Registry& registry_;
+    std::vector<ImageReference> references_;
+    std::atomic<std::size_t> next_ = 0;
+    std::vector<std::jthread> askers_;
+};
 
 // What one service's update came to, as it stands in the table; its error is said at once.
 ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_named) {
@@ -46,6 +104,7 @@ ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_nam
 
 std::vector<ServiceUpdate> update_in_order(Machine& machine, const std::vector<ServiceName>& names,
                                            bool were_named) {
+    const AskedAhead ahead(machine, names);
     std::vector<ServiceUpdate> updates;
     for (const ServiceName& name : names) {
         updates.push_back(update_one(machine, name, were_named));

@@ -163,3 +163,26 @@ publish_second() {
     expect 0 drunner recover dtest --empty
     expect 0 drunner status dtest
 }
+
+@test "update --all of what is unchanged costs one HEAD for each reference, and nothing else" {
+    local i
+    for i in 1 2 3 4 5; do
+        "$DOCKER" tag helloworld "$REGISTRY/many/h$i"
+        push "$REGISTRY/many/h$i"
+        expect 0 drunner install "$REGISTRY/many/h$i"
+    done
+    # A second service of one image, one that is local, and one whose registry is not asked.
+    expect 0 drunner install "$REGISTRY/many/h1" twin
+    expect 0 drunner install helloworld
+    expect 0 drunner install "$REGISTRY/many/h2" never --pull never
+    : >"$WORLD/registry.log"
+    expect 3 drunner update --all
+    equals 5 "$(grep -c '"HEAD /v2/many/h[1-5]/manifests/latest' "$WORLD/registry.log")"
+    equals 0 "$(grep -c '"GET /v2/many/' "$WORLD/registry.log")"
+    # What one of them is found to be, it becomes, and the others stay.
+    "$DOCKER" tag dtest "$REGISTRY/many/h3"
+    push "$REGISTRY/many/h3"
+    "$DOCKER" rmi "$REGISTRY/many/h3" >/dev/null
+    expect 0 drunner update --all --json
+    equals '["h3"]' "$(jq -c '[.services[] | select(.changed) | .service]' <<<"$output")"
+}

@@ -14,7 +14,10 @@
 namespace drunner {
 namespace {
 
+using nlohmann::json;
+
 constexpr std::array options{
+    OptionRow{"all", 0, nullptr, "every service, each to a file of its own in BACKUPDIR"},
     OptionRow{"password-file", 0, "FILE", "encrypt with the password in it (else PASS)"},
     OptionRow{"recipient", 0, "AGE1...", "encrypt for this age recipient; may be repeated"},
     OptionRow{"pause", 0, nullptr, "pause the service's containers while volumes are read"},
@@ -69,14 +72,101 @@ std::string left_out_words(const BackupReport& report) {
                : "left out: secrets " + join(report.secrets_left_out, ", ") + "\n";
 }
 
-Answer run(const Invocation& invocation) {
-    const Arguments& arguments = invocation.arguments;
-    const ServiceName name(arguments.words[0]);
+BackupRequest request_of(const Arguments& arguments) {
     BackupRequest request;
     request.level = number_option(arguments, "level", 1, highest_level, default_level);
     request.containers = while_reading(arguments);
     request.excludes = excludes_of(arguments);
     request.with_image = arguments.has("with-image");
+    return request;
+}
+
+std::string text_of(const BackupReport& report, bool is_encrypted) {
+    return report.file + "\n" + std::to_string(report.result.files) + " files, " +
+           human_size(report.result.original_bytes) + ", written as " +
+           human_size(report.result.written_bytes) +
+           (is_encrypted ? ", encrypted\n" : ", not encrypted\n") + changed_words(report.result) +
+           left_out_words(report);
+}
+
+json document_of(const ServiceName& name, const BackupReport& report, bool is_encrypted,
+                 bool is_check) {
+    json document{{"service", name.text()},
+                  {"changed", true},
+                  {"file", report.file},
+                  {"encrypted", is_encrypted},
+                  {"excludes", report.excludes}};
+    if (!is_check) {
+        document["files"] = report.result.files;
+        document["original_bytes"] = report.result.original_bytes;
+        document["written_bytes"] = report.result.written_bytes;
+        document["sha256"] = report.result.sha256;
+        document["vanished"] = report.result.vanished;
+        document["skipped"] = report.result.skipped;
+    }
+    return document;
+}
+
+std::string dumped(const json& document) {
+    return document.dump(-1, ' ', true, json::error_handler_t::replace);
+}
+
+// Every service, one after the other; one that fails does not stop the others.
+Answer run_all(const Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    if (!arguments.words.empty()) {
+        throw Error(ErrorKind::usage,
+                    "--all and '" + printable(arguments.words[0]) + "' exclude each other",
+                    "drunner backup --all");
+    }
+    BackupRequest request = request_of(arguments);
+    Machine& machine = invocation.machine();
+    request.key = key_of(arguments, machine.config);
+    std::string text;
+    json rows = json::array();
+    bool changed = false;
+    bool failed = false;
+    for (const ServiceName& name : Catalog(machine.paths).names()) {
+        try {
+            const BackupReport report = backup(machine, name, request);
+            changed = true;
+            text += "'" + name.text() + "': " + text_of(report, !request.key.empty());
+            rows.push_back(document_of(name, report, !request.key.empty(), invocation.is_check()));
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::interrupted) {
+                throw;
+            }
+            failed = true;
+            machine.progress.warning("'" + name.text() + "': " + error.what());
+            text += "'" + name.text() + "': failed\n";
+            rows.push_back({{"service", name.text()},
+                            {"changed", false},
+                            {"error",
+                             {{"kind", kind_word(error.kind())},
+                              {"message", error.what()},
+                              {"next", error.next()},
+                              {"retryable", is_retryable(error.kind())},
+                              {"rolled_back", error.rolled_back()}}}});
+        }
+    }
+    const ExitCode code = failed         ? ExitCode::error
+                          : rows.empty() ? ExitCode::no_change
+                                         : ExitCode::done;
+    return {code, rows.empty() ? "no service is installed\n" : text,
+            dumped({{"command", "backup"}, {"changed", changed}, {"services", rows}})};
+}
+
+Answer run(const Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    if (arguments.has("all")) {
+        return run_all(invocation);
+    }
+    if (arguments.words.empty()) {
+        throw Error(ErrorKind::usage, "'drunner backup' needs SERVICE or --all",
+                    "drunner help backup");
+    }
+    const ServiceName name(arguments.words[0]);
+    BackupRequest request = request_of(arguments);
     const std::string file = arguments.words.size() > 1 ? arguments.words[1] : "";
     if (file == "-") {
         if (isatty(STDOUT_FILENO) == 1) {
@@ -93,38 +183,21 @@ Answer run(const Invocation& invocation) {
     if (request.output >= 0) {
         return {};  // stdout carries the backup
     }
-    nlohmann::json document{{"command", "backup"},
-                            {"service", name.text()},
-                            {"changed", true},
-                            {"file", report.file},
-                            {"encrypted", !request.key.empty()},
-                            {"excludes", report.excludes}};
-    if (!invocation.is_check()) {
-        document["files"] = report.result.files;
-        document["original_bytes"] = report.result.original_bytes;
-        document["written_bytes"] = report.result.written_bytes;
-        document["sha256"] = report.result.sha256;
-        document["vanished"] = report.result.vanished;
-        document["skipped"] = report.result.skipped;
-    }
-    return {ExitCode::done,
-            report.file + "\n" + std::to_string(report.result.files) + " files, " +
-                human_size(report.result.original_bytes) + ", written as " +
-                human_size(report.result.written_bytes) +
-                (request.key.empty() ? ", not encrypted\n" : ", encrypted\n") +
-                changed_words(report.result) + left_out_words(report),
-            document.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)};
+    json document = document_of(name, report, !request.key.empty(), invocation.is_check());
+    document["command"] = "backup";
+    return {ExitCode::done, text_of(report, !request.key.empty()), dumped(document)};
 }
 
 }  // namespace
 
 constinit const Command backup_command{
     "backup",
-    "SERVICE [FILE or -]",
+    "SERVICE [FILE or -], or --all",
     "write everything of a service to one file",
-    "0 written and verified, 1 failed, and nothing stands under the file's name",
+    "0 written and verified, 3 (--all) there is no service, 1 failed, and nothing stands under "
+    "the file's name",
     options,
-    1,
+    0,
     2,
     false,
     run,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# prune: which backups go, and that what matters never does.
+# Rolling backups: backup --all, and prune: which backups go, and that what matters never does.
 
 load harness
 
@@ -92,4 +92,21 @@ stay() {
     configure RETENTION="last=x"
     refused "line .*'last=x' is no rule" drunner list
     configure HEALTHUPTIME=0
+}
+
+@test "backup --all: every service to a file of its own, and one that fails does not stop the others" {
+    expect 3 drunner backup --all
+    expect 0 drunner install dtest
+    expect 0 drunner install helloworld
+    expect 0 drunner install simplesecrets
+    expect 0 drunner backup --all --json
+    equals '["dtest","helloworld","simplesecrets"]' "$(jq -c '[.services[].service]' <<<"$output")"
+    for file in $(jq -r '.services[].file' <<<"$output"); do expect 0 drunner verify "$file"; done
+    DTEST_FAIL=backupstart expect 1 drunner backup --all --json
+    equals '[["dtest","script-failed"],["helloworld",null],["simplesecrets",null]]' \
+        "$(jq -c '[.services[] | [.service, .error.kind]]' <<<"$output")"
+    equals "2 2 1" "$(for name in helloworld simplesecrets dtest; do
+        find "$DRUNNER_PREFIX/var/lib/drunner/backups/$name" -type f | wc -l; done | xargs)"
+    refused "exclude each other" drunner backup --all dtest
+    refused "needs SERVICE or --all" drunner backup
 }
