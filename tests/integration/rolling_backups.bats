@@ -112,10 +112,10 @@ stay() {
 }
 
 @test "the units for the night back up and prune" {
-    local unit=$ROOT/templates/systemd/drunner-backup line night
+    local unit=$ROOT/templates/systemd/drunner-backup line
     configure HEALTHUPTIME=0 RETENTION=last=1
     expect 0 drunner install dtest
-    for night in 1 2; do
+    for _ in 1 2; do
         while read -r line; do
             # shellcheck disable=SC2086 # the words of a command
             run drunner $line
