@@ -163,6 +163,19 @@ struct RestoreReport {
 };
 RestoreReport restore(Machine& machine, const RestoreRequest& request);
 
+struct ServiceRestore {
+    ServiceName name;
+    std::string file;                     // that it was, or should have been, made of
+    std::optional<RestoreReport> report;  // empty where it stood already, or could not be restored
+    std::optional<Error> error;
+};
+// A host that was lost: every service of a directory of backups (backup_directory.hpp) that is not
+// installed, each under its own name from its newest backup that is whole. One that fails does not
+// stop the others. `request` says how: its input and name are not used. Throws Error(system) where
+// the directory has no service, Error(interrupted).
+std::vector<ServiceRestore> restore_all(Machine& machine, const std::string& directory,
+                                        const RestoreRequest& request);
+
 // A final backup that obliterate kept.
 struct DeletedService {
     ServiceName name;

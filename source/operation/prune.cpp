@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <filesystem>
 
 #include "core/cancellation.hpp"
@@ -12,52 +10,12 @@
 #include "core/text.hpp"
 #include "host/file.hpp"
 #include "host/write_ban.hpp"
+#include "operation/backup_directory.hpp"
 #include "operation/changes.hpp"
 #include "operation/session.hpp"
 
 namespace drunner {
 namespace {
-
-constexpr std::array<std::string_view, 2> endings{".tar.zst", ".tar.zst.age"};
-
-// A backup by its name.
-struct Candidate {
-    std::string file;
-    TimePoint time;
-};
-
-std::string directory_of(const Machine& machine, const ServiceName& name) {
-    return machine.config.backup_directory + "/" + name.text();
-}
-
-std::optional<TimePoint> time_of(std::string_view name) {
-    for (const std::string_view ending : endings) {
-        if (name.ends_with(ending)) {
-            return parse_compact_utc(name.substr(0, name.size() - ending.size()));
-        }
-    }
-    return std::nullopt;
-}
-
-std::vector<Candidate> candidates_in(const std::string& directory, PruneResult& result) {
-    std::vector<Candidate> candidates;
-    if (!exists(directory)) {
-        return candidates;
-    }
-    for (const std::string& name : directory_entries(directory)) {
-        const std::string file = directory + "/" + name;
-        const std::optional<TimePoint> time = time_of(name);
-        if (time && file_type(file) == FileType::regular) {
-            candidates.push_back({file, *time});
-        } else {
-            result.unknown.push_back(name);
-        }
-    }
-    std::sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-        return a.time != b.time ? a.time > b.time : a.file < b.file;
-    });
-    return candidates;
-}
 
 // Whether the service's last backup wrote this file, which was read back then.
 bool was_written_whole(const Machine& machine, const ServiceName& name, const std::string& file) {
@@ -131,10 +89,10 @@ class Judge {
 };
 
 // Takes the damaged ones out, the newest of the rest proven to its end.
-std::vector<Candidate> whole_ones(Judge& judge, std::vector<Candidate> candidates, bool all,
-                                  PruneResult& result) {
-    std::vector<Candidate> whole;
-    for (Candidate& candidate : candidates) {
+std::vector<StoredBackup> whole_ones(Judge& judge, std::vector<StoredBackup> candidates, bool all,
+                                     PruneResult& result) {
+    std::vector<StoredBackup> whole;
+    for (StoredBackup& candidate : candidates) {
         const std::string reason = all || whole.empty() ? judge.damage(candidate.file)
                                                         : judge.damage_at_begin(candidate.file);
         if (reason.empty()) {
@@ -162,10 +120,11 @@ PruneResult prune(Machine& machine, const ServiceName& name, const PruneRequest&
     }
     const ServiceSession session(machine, name);
     PruneResult result;
-    const std::string directory = directory_of(machine, name);
-    const std::vector<Candidate> candidates = candidates_in(directory, result);
+    const std::string& directory = machine.config.backup_directory;
+    const std::vector<StoredBackup> candidates = stored_backups(directory, name, result.unknown);
     Judge judge(machine, name, request);
-    const std::vector<Candidate> whole = whole_ones(judge, candidates, request.verify_all, result);
+    const std::vector<StoredBackup> whole =
+        whole_ones(judge, candidates, request.verify_all, result);
     for (const DamagedBackup& one : result.damaged) {
         machine.progress.warning("'" + printable(one.file) + "' does not count: " + one.reason);
     }
@@ -175,7 +134,7 @@ PruneResult prune(Machine& machine, const ServiceName& name, const PruneRequest&
                     "drunner backup " + name.text());
     }
     std::vector<TimePoint> times;
-    for (const Candidate& candidate : whole) {
+    for (const StoredBackup& candidate : whole) {
         times.push_back(candidate.time);
     }
     const auto rules = rules_that_keep(request.retention, times, machine.clock.now());
@@ -196,26 +155,8 @@ PruneResult prune(Machine& machine, const ServiceName& name, const PruneRequest&
             remove_file(whole[i].file);
         }
     }
-    sync_directory(directory);
+    sync_directory(directory + "/" + name.text());
     return result;
-}
-
-std::vector<ServiceName> services_with_backups(const Machine& machine) {
-    std::vector<ServiceName> names;
-    if (!exists(machine.config.backup_directory)) {
-        return names;
-    }
-    for (const std::string& entry : directory_entries(machine.config.backup_directory)) {
-        try {
-            const ServiceName name(entry);
-            if (file_type(directory_of(machine, name)) == FileType::directory) {
-                names.push_back(name);
-            }
-        } catch (const Error&) {
-            continue;  // no service's
-        }
-    }
-    return names;
 }
 
 }  // namespace drunner

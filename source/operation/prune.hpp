@@ -42,7 +42,4 @@ struct PruneResult {
 // whole, Error(wrong_password) where nobody can tell.
 PruneResult prune(Machine& machine, const ServiceName& name, const PruneRequest& request);
 
-// Those that have a directory there, sorted.
-std::vector<ServiceName> services_with_backups(const Machine& machine);
-
 }  // namespace drunner

@@ -128,3 +128,37 @@ stay() {
         expect 0 systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$unit.timer")"
     fi
 }
+
+@test "restore --all brings a lost host back, each service from its newest whole backup" {
+    local name state
+    for name in one two three; do
+        expect 0 drunner install dtest "$name"
+        "$name" write told "of $name"
+    done
+    expect 0 drunner install helloworld
+    configure HEALTHUPTIME=0 BACKUPDIR="$PWD/kept"
+    expect 0 drunner backup --all
+    # The newest of two is damaged, and there is one of which nothing is whole.
+    cp "$(printf '%s\n' kept/two/*)" kept/two/29990101T000000Z.tar.zst
+    truncate -s -100 kept/two/29990101T000000Z.tar.zst
+    mkdir kept/gone
+    echo nothing >kept/gone/20260101T000000Z.tar.zst
+    touch kept/notes
+    for name in one two three; do expect 0 drunner obliterate --purge "$name"; done
+
+    state=$(snapshot)
+    expect 1 drunner restore --all kept --check
+    same "$state" "$(snapshot)"
+    expect 1 drunner restore --all kept --json
+    equals '[["gone",false],["helloworld",false],["one",true],["three",true],["two",true]]' \
+        "$(jq -c '[.services[] | [.service, .changed]]' <<<"$output")"
+    equals '["archive-damaged",null]' "$(jq -c '[.services[0, 1].error.kind]' <<<"$output")"
+    for name in one two three; do
+        expect 0 "$name" read told
+        equals "of $name" "$output"
+    done
+    rm -r kept/gone
+    expect 3 drunner restore --all kept
+    refused "has no directory of a service's backups" drunner restore --all kept/two
+    refused "takes a directory, and no SERVICE" drunner restore --all kept one
+}

@@ -101,6 +101,7 @@ commands() {
     answers 0 list
     answers 0 list --names
     answers 0 backup --all
+    answers 3 restore --all "$DRUNNER_PREFIX/var/lib/drunner/backups"
     answers 3 prune dtest --keep last=1 --check --diff
     answers 0 log
     answers 0 log --verify

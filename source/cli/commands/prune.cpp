@@ -9,6 +9,7 @@
 #include "cli/commands.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "operation/backup_directory.hpp"
 #include "operation/prune.hpp"
 
 namespace drunner {
@@ -32,7 +33,7 @@ std::vector<ServiceName> names_of(const Arguments& arguments, const Machine& mac
                     "drunner help prune");
     }
     if (arguments.has("all")) {
-        return services_with_backups(machine);
+        return services_with_backups(machine.config.backup_directory);
     }
     std::vector<ServiceName> names;
     for (const std::string& word : arguments.words) {
