@@ -31,8 +31,9 @@ std::span<const Command> commands() {
         settings_command,   secret_command,   hold_command,       new_command,
         checkimage_command, test_command,     dev_command,        diff_command,
         trust_command,      doctor_command,   clean_command,      container_command,
-        serve_command,      watch_command,    ensure_command,     log_command,
-        logs_command,       metrics_command,  help_command,       completion_command,
+        serve_command,      watch_command,    ensure_command,     registry_command,
+        log_command,        logs_command,     metrics_command,    help_command,
+        completion_command,
     };
     return table;
 }

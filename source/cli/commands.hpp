@@ -51,6 +51,7 @@ extern const Command serve_command;
 extern const Command watch_command;
 extern const Command ensure_command;
 extern const Command doctor_command;
+extern const Command registry_command;
 extern const Command log_command;
 extern const Command logs_command;
 extern const Command metrics_command;

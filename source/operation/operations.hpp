@@ -258,6 +258,16 @@ using LogsSink = std::function<void(const std::string& container, bool is_error,
 std::size_t read_logs(Machine& machine, const ServiceName& name, const LogsRequest& request,
                       const LogsSink& sink);
 
+struct RegistryVerdict {
+    std::string reference;
+    std::string domain;
+    std::string digest;             // that the reference names now
+    bool with_credentials = false;  // some are configured for the domain
+};
+// Asks the registry for the reference as an update does. Throws Error(image_not_found,
+// registry_denied, registry_unreachable), each with what to type.
+RegistryVerdict test_registry(Machine& machine, const ImageReference& reference);
+
 // Runs a command of the service on the caller's own streams; what its status means for our exit is
 // the caller's to say. `arguments` begins with the subcommand. A version 2 service's hooks run
 // around it: servicecmd_start and _end, or enter_start; a failing one throws Error(script_failed).

@@ -106,6 +106,9 @@ commands() {
     answers 0 log
     answers 0 log --verify
     answers 0 logs dtest
+    "$DOCKER" tag helloworld "$REGISTRY/there"
+    push "$REGISTRY/there"
+    answers 0 registry test "$REGISTRY/there"
     answers 0 metrics
     answers 0 update --all
     answers 3 update --all

@@ -186,3 +186,17 @@ publish_second() {
     expect 0 drunner update --all --json
     equals '["h3"]' "$(jq -c '[.services[] | select(.changed) | .service]' <<<"$output")"
 }
+
+@test "registry test tells what is there from what is not, and from a registry that is not" {
+    "$DOCKER" tag helloworld "$REGISTRY/there:1"
+    push "$REGISTRY/there:1"
+    : >"$WORLD/registry.log"
+    expect 0 drunner registry test "$REGISTRY/there:1"
+    contains "$output" "is there: sha256:"
+    contains "$output" "asked without credentials"
+    equals 1 "$(grep -c '"HEAD /v2/there/manifests/1' "$WORLD/registry.log")"
+    refused "'$REGISTRY/there:2'|there:2" drunner registry test "$REGISTRY/there:2"
+    names_next "docker login"
+    refused "127.0.0.1:1" drunner registry test 127.0.0.1:1/there:1
+    refused "has no 'toast'" drunner registry toast "$REGISTRY/there:1"
+}
