@@ -1,6 +1,7 @@
 #include "cli/audit.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "cli/run.hpp"
 #include "host/clock.hpp"
@@ -25,12 +26,21 @@ std::string without_value(const std::string& word) {
     return is_setting_name(name) ? name + "=..." : word;
 }
 
-std::vector<std::string> option_words(const Arguments& arguments) {
+// The command's own options; the global ones say how to answer, not what to do.
+std::vector<std::string> option_words(const Command& command, const Arguments& arguments) {
     std::vector<std::string> words;
-    for (const auto& [name, value] : arguments.options) {
-        words.push_back("--" + name + (value.empty() ? "" : "=" + value));
+    for (const OptionRow& row : command.options) {
+        for (const std::string& value : arguments.values(row.name)) {
+            words.push_back("--" + std::string(row.name) +
+                            (row.value == nullptr ? "" : "=" + value));
+        }
     }
     return words;
+}
+
+bool says_changed(const Answer& answer) {
+    const auto document = nlohmann::json::parse(answer.document, nullptr, false);
+    return document.is_object() && document.value("changed", false);
 }
 
 }  // namespace
@@ -41,13 +51,12 @@ std::vector<std::string> without_values(std::vector<std::string> words) {
 }
 
 OperationAudit::OperationAudit(const Command& command, const Arguments& arguments)
-    : is_change_(command.check == CheckMode::foretold &&
-                 (command.name != "doctor" || arguments.has("fix"))) {
+    : may_change_(command.check != CheckMode::reads_only) {
     entry_.caller = caller();
     entry_.version = drunner_version();
     entry_.command = command.name;
     entry_.words = without_values(arguments.words);
-    entry_.options = without_values(option_words(arguments));
+    entry_.options = without_values(option_words(command, arguments));
 }
 
 void OperationAudit::begin(Machine& machine) {
@@ -57,20 +66,24 @@ void OperationAudit::begin(Machine& machine) {
     began_ = std::chrono::steady_clock::now();
 }
 
-void OperationAudit::end(ExitCode code) {
-    entry_.exit_code = static_cast<int>(code);
-    write();
+void OperationAudit::end(const Answer& answer) {
+    entry_.exit_code = static_cast<int>(answer.code);
+    if (!entry_.services.empty() || (may_change_ && says_changed(answer))) {
+        write();
+    }
 }
 
 void OperationAudit::end(const Error& error) {
     entry_.exit_code = static_cast<int>(ExitCode::error);
     entry_.kind = kind_word(error.kind());
     entry_.rolled_back = error.rolled_back();
-    write();
+    if (!entry_.services.empty()) {
+        write();
+    }
 }
 
 void OperationAudit::write() {
-    if (machine_ == nullptr || (!is_change_ && entry_.services.empty())) {
+    if (machine_ == nullptr) {
         return;
     }
     machine_->audited = nullptr;

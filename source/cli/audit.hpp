@@ -20,17 +20,17 @@ class OperationAudit {
     OperationAudit(const OperationAudit&) = delete;
     OperationAudit& operator=(const OperationAudit&) = delete;
 
-    // The command has a machine to work with, and that gathers what it works on. Without it, and
-    // where the command only reads, nothing is written at the end.
+    // The command has a machine to work with, and that gathers what it works on.
     void begin(Machine& machine);
-    // Where the line cannot be written that is a warning: what was done stands.
-    void end(ExitCode code);
+    // Writes the line where a service was worked on, or something else was changed. Where it cannot
+    // be written that is a warning: what was done stands.
+    void end(const Answer& answer);
     void end(const Error& error);
 
   private:
     void write();
 
-    const bool is_change_;
+    const bool may_change_;
     AuditEntry entry_;
     Machine* machine_ = nullptr;
     std::chrono::steady_clock::time_point began_;

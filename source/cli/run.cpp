@@ -59,7 +59,7 @@ void add_changes(const Arguments& arguments, const Changes& changes, Answer& ans
 Answer run_audited(const Invocation& invocation, const Command& command, OperationAudit& audit) {
     try {
         Answer answer = command.run(invocation);
-        audit.end(answer.code);
+        audit.end(answer);
         return answer;
     } catch (const Error& error) {
         audit.end(error);

@@ -22,6 +22,8 @@ fields() { # FILTER
     expect 0 drunner update dtest --check --image helloworld
     expect 1 drunner update nosuch
     expect 0 drunner list
+    expect 0 drunner secret dtest ls
+    expect 3 drunner doctor dtest
     expect 0 dtest version
     expect 0 drunner uninstall dtest
     equals '[["install",0,"",false],["update",1,"script-failed",true],["update",0,"",false],["update",3,"",false],["update",1,"not-installed",false],["uninstall",0,"",false]]' \
