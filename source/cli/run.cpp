@@ -6,6 +6,7 @@
 
 #include "cli/audit.hpp"
 #include "cli/commands.hpp"
+#include "cli/error_document.hpp"
 #include "cli/event_progress.hpp"
 #include "cli/help.hpp"
 #include "cli/log.hpp"
@@ -168,11 +169,7 @@ void print_error(const Error& error, const Manner& manner) {
     const auto line_of = [](const json& document) {
         return document.dump(-1, ' ', true, json::error_handler_t::replace) + "\n";
     };
-    const json told{{"kind", kind_word(error.kind())},
-                    {"message", error.what()},
-                    {"next", error.next()},
-                    {"retryable", is_retryable(error.kind())},
-                    {"rolled_back", error.rolled_back()}};
+    const json told = error_document(error);
     if (manner.events) {
         json event = told;
         event["event"] = "error";

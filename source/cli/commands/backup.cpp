@@ -7,6 +7,7 @@
 
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
+#include "cli/error_document.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "operation/operations.hpp"
@@ -139,14 +140,8 @@ Answer run_all(const Invocation& invocation) {
             failed = true;
             machine.progress.warning("'" + name.text() + "': " + error.what());
             text += "'" + name.text() + "': failed\n";
-            rows.push_back({{"service", name.text()},
-                            {"changed", false},
-                            {"error",
-                             {{"kind", kind_word(error.kind())},
-                              {"message", error.what()},
-                              {"next", error.next()},
-                              {"retryable", is_retryable(error.kind())},
-                              {"rolled_back", error.rolled_back()}}}});
+            rows.push_back(
+                {{"service", name.text()}, {"changed", false}, {"error", error_document(error)}});
         }
     }
     const ExitCode code = failed         ? ExitCode::error

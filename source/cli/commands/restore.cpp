@@ -5,6 +5,7 @@
 #include "cli/backup_input.hpp"
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
+#include "cli/error_document.hpp"
 #include "core/error.hpp"
 #include "operation/operations.hpp"
 
@@ -81,12 +82,7 @@ Answer run_all(const Invocation& invocation) {
             rows.push_back({{"service", one.name.text()},
                             {"changed", false},
                             {"file", one.file},
-                            {"error",
-                             {{"kind", kind_word(one.error->kind())},
-                              {"message", one.error->what()},
-                              {"next", one.error->next()},
-                              {"retryable", is_retryable(one.error->kind())},
-                              {"rolled_back", one.error->rolled_back()}}}});
+                            {"error", error_document(*one.error)}});
         } else {
             text += "'" + one.name.text() + "' is installed\n";
             rows.push_back({{"service", one.name.text()}, {"changed", false}});

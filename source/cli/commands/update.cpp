@@ -7,6 +7,7 @@
 
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
+#include "cli/error_document.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "operation/operations.hpp"
@@ -71,11 +72,7 @@ Answer answer_of(const std::vector<ServiceUpdate>& updates) {
                  {"changes", one.changes},
                  {"reason", one.reason}};
         if (one.error) {
-            row["error"] = {{"kind", kind_word(one.error->kind())},
-                            {"message", one.error->what()},
-                            {"next", one.error->next()},
-                            {"retryable", is_retryable(one.error->kind())},
-                            {"rolled_back", one.error->rolled_back()}};
+            row["error"] = error_document(*one.error);
         }
         rows.push_back(std::move(row));
     }
