@@ -51,11 +51,12 @@ ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, Use
         }
         return;
     }
-    recovered_ = recover_unfinished(machine, service) != Recovery::nothing;
     if (machine.audited != nullptr) {
+        const std::optional<AuditedState> before = state_of(machine, service);
         audited_ = machine.audited->size();
-        machine.audited->push_back({service.text(), state_of(machine, service), std::nullopt});
+        machine.audited->push_back({service.text(), before, before});
     }
+    recovered_ = recover_unfinished(machine, service) != Recovery::nothing;
 }
 
 void ServiceSession::rehearse(Use use) {

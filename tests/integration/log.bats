@@ -98,3 +98,20 @@ fields() { # FILTER
     contains "$stderr" "the audit trail lacks this"
     rmdir "$(trail)"
 }
+
+@test "an operation that was killed shows in the line of the one that recovered it" {
+    expect 0 drunner install steady
+    local before
+    before=$(wc -l <"$(trail)")
+    "$DOCKER" tag steady-2 steady
+    drunner update steady >/dev/null 2>&1 3>&- &
+    local killed=$!
+    until [[ -e $DRUNNER_PREFIX/var/lib/drunner/services/steady/journal ]]; do sleep 0.01; done
+    kill -KILL "$killed"
+    wait "$killed" || true
+    expect 0 drunner recover steady
+    equals $((before + 1)) "$(wc -l <"$(trail)")"
+    expect 0 drunner log steady -n 1
+    contains "$output" "recover steady"
+    expect 0 drunner log --verify
+}
