@@ -10,6 +10,7 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "host/process.hpp"
 #include "operation/backup_steps.hpp"
 #include "operation/changes.hpp"
 #include "operation/operations.hpp"
@@ -22,6 +23,9 @@
 
 namespace drunner {
 namespace {
+
+// A copy over a slow line takes its time.
+constexpr std::chrono::hours longest_after_backup{24};
 
 // Where each volume's data lies. A volume that is not there is an error, and none is made.
 std::vector<BackupVolume> volumes_of(Machine& machine, const Manifest& manifest) {
@@ -151,6 +155,24 @@ void warn_of_loss(Machine& machine, const Manifest& manifest, const BackupResult
                                  human_size(result.original_bytes) + ", less than half of the " +
                                  human_size(last->original_bytes) + " in that of " + last->at +
                                  ": is data missing?");
+    }
+}
+
+// The operator's AFTER_BACKUP: a copy elsewhere that fails is a backup that failed.
+void hand_on(Machine& machine, const ServiceName& name, const std::string& file) {
+    BoundedProcess process;
+    process.arguments = {"/bin/sh", "-c", machine.config.after_backup};
+    process.environment = {"PATH=" + machine.caller_path, "SERVICENAME=" + name.text(),
+                           "BACKUP_FILE=" + file};
+    process.limit = longest_after_backup;
+    process.output = [&](std::string_view bytes) { machine.progress.script_output(bytes); };
+    const BoundedResult result = run_bounded(process);
+    if (result.timed_out || result.status != 0) {
+        throw Error(ErrorKind::script_failed,
+                    "the backup '" + printable(file) + "' is whole, but AFTER_BACKUP " +
+                        (result.timed_out ? "did not end"
+                                          : "failed with status " + std::to_string(result.status)),
+                    "SERVICENAME=" + name.text() + " BACKUP_FILE=" + file + " sh -c '...'");
     }
 }
 
@@ -306,6 +328,9 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
             (request.key.empty() ? " (the backup is not encrypted)" : " (they are not set)"));
     }
     tell_left_out(machine, report.result);
+    if (to_file && !machine.config.after_backup.empty()) {
+        hand_on(machine, name, report.file);
+    }
     return report;
 }
 

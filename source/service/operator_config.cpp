@@ -193,6 +193,8 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         config.undelete_age = days_of(value, line);
     } else if (key == "BACKUPMAXAGE") {
         config.backup_max_age = duration_of(value, line);
+    } else if (key == "AFTER_BACKUP") {
+        config.after_backup = value;
     } else if (key == "RETENTION") {
         try {
             config.retention = parse_retention(value);

@@ -38,6 +38,8 @@ struct OperatorConfig {
     std::chrono::hours undelete_age{31 * 24};  // UNDELETEDAYS, 0 = keep nothing
     std::chrono::seconds backup_max_age{0};    // BACKUPMAXAGE, 0 = any age
     Retention retention;                       // RETENTION: what `prune` keeps
+    // AFTER_BACKUP: for sh, behind every backup to a file; SERVICENAME and BACKUP_FILE are set.
+    std::string after_backup;
     Review review = Review::off;               // REVIEW
     SnapshotPolicy snapshot = SnapshotPolicy::automatic;
     std::uint64_t snapshot_limit = 2ULL << 30U;  // SNAPSHOTLIMIT: most bytes of data to copy

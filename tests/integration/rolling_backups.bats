@@ -162,3 +162,26 @@ stay() {
     refused "has no directory of a service's backups" drunner restore --all kept/two
     refused "takes a directory, and no SERVICE" drunner restore --all kept one
 }
+
+@test "AFTER_BACKUP copies elsewhere, and its failure is the backup's" {
+    mkdir elsewhere
+    # shellcheck disable=SC2016 # sh expands it
+    configure HEALTHUPTIME=0 "AFTER_BACKUP='cp \"\$BACKUP_FILE\" elsewhere/\$SERVICENAME && echo copied'"
+    sed -i "s|elsewhere/|$PWD/elsewhere/|" "$DRUNNER_PREFIX/etc/drunner/config.sh"
+    expect 0 drunner install dtest
+    expect 0 drunner backup dtest "$PWD/b"
+    contains "$stderr" copied
+    cmp b elsewhere/dtest
+    # Through a pipe there is no file, and with --check nothing runs.
+    rm elsewhere/dtest
+    expect 0 drunner backup dtest other --check
+    drunner backup dtest - >piped
+    [[ ! -e elsewhere/dtest ]]
+    rmdir elsewhere
+    expect 1 drunner backup dtest "$PWD/c"
+    says "the backup '$PWD/c' is whole, but AFTER_BACKUP failed with status 1"
+    expect 0 drunner verify c
+    expect 1 drunner backup --all
+    expect 0 drunner log -n 1
+    contains "$output" "root  1  backup --all"
+}
