@@ -40,7 +40,7 @@ struct OperatorConfig {
     Retention retention;                       // RETENTION: what `prune` keeps
     // AFTER_BACKUP: for sh, behind every backup to a file; SERVICENAME and BACKUP_FILE are set.
     std::string after_backup;
-    Review review = Review::off;               // REVIEW
+    Review review = Review::off;  // REVIEW
     SnapshotPolicy snapshot = SnapshotPolicy::automatic;
     std::uint64_t snapshot_limit = 2ULL << 30U;  // SNAPSHOTLIMIT: most bytes of data to copy
     std::chrono::seconds health_uptime{10};      // HEALTHUPTIME, 0 = none

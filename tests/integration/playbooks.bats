@@ -97,6 +97,7 @@ play() {
     - role: drunner.host.host
       host_binary: "$(readlink -f "$BATS_TEST_TMPDIR/bin/drunner")"
       host_engine: false
+      host_update_cache: false
       host_directory: "$PWD/bin"
 YAML
     mkdir bin
