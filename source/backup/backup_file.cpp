@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,10 +34,9 @@ class UnfinishedFile {
         : path_(std::move(path)),
           fd_(open(parent_of(path_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
         if (!fd_.valid() && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOSYS)) {
-            hidden_ =
-                fmt::format("{}/.{}.{}.part", parent_of(path_), base_name(path_), random_id());
+            name_ = fmt::format("{}/.{}.{}.part", parent_of(path_), base_name(path_), random_id());
             fd_.reset(
-                open(hidden_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+                open(name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         }
         // The umask must not decide about the mode.
         if (!fd_.valid() || fchmod(fd_.get(), 0600) != 0) {
@@ -51,28 +51,30 @@ class UnfinishedFile {
 
     int descriptor() const { return fd_.get(); }
 
+    // Whoever is told that it failed must not find the file all the same.
     void publish() {
-        if (hidden_.empty()) {
-            const std::string own = fmt::format("/proc/self/fd/{}", fd_.get());
-            if (linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-                throw errno == EEXIST ? exists_already(path_) : cannot_write(path_, errno);
-            }
-            sync_directory(parent_of(path_));
-        } else {
-            rename_new(hidden_, path_);
-            hidden_.clear();
+        const std::string own = fmt::format("/proc/self/fd/{}", fd_.get());
+        const int result =
+            name_.empty()
+                ? linkat(AT_FDCWD, own.c_str(), AT_FDCWD, path_.c_str(), AT_SYMLINK_FOLLOW)
+                : renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, path_.c_str(), RENAME_NOREPLACE);
+        if (result != 0) {
+            throw errno == EEXIST ? exists_already(path_) : cannot_write(path_, errno);
         }
+        name_ = path_;
+        sync_directory(parent_of(path_));
+        name_.clear();
     }
 
   private:
     void remove() {
-        if (!hidden_.empty()) {
-            unlink(hidden_.c_str());
+        if (!name_.empty()) {
+            unlink(name_.c_str());
         }
     }
 
     std::string path_;
-    std::string hidden_;
+    std::string name_;  // that goes with this object
     FileDescriptor fd_;
 };
 
@@ -96,12 +98,6 @@ BackupResult write_backup_file(const BackupJob& job, const std::string& path, Pr
     BackupResult result = write_backup(
         job, [&output](Bytes bytes) { output.write(bytes); }, progress);
     output.finish();
-    if (output.read_again() != result.sha256) {
-        throw Error(ErrorKind::system,
-                    fmt::format("'{}' does not read back as it was written: the disk or its "
-                                "controller is failing",
-                                printable(path)));
-    }
     file.publish();
     return result;
 }

@@ -17,6 +17,13 @@ namespace drunner {
 // The backup file, specified to the byte in FORMAT.md: tar (pax), zstd, and age around it when
 // there is a key.
 
+// A volume's data as the tar of a directory, where a container engine has to hand it over.
+struct VolumeStream {
+    std::string root;  // the directory's name in the tar
+    std::function<void(const ByteSink&)> read;
+    std::function<void(const ByteSource&)> write;
+};
+
 struct BackupVolume {
     std::string path;  // in the container
     std::string name;  // of the Docker volume
@@ -25,6 +32,9 @@ struct BackupVolume {
     std::map<std::string, std::string> options;
     std::string source;   // directory to read; writing only
     bool absent = false;  // the old tool named it, but left its content out
+    // The content came through a container engine, which does not hand out everything.
+    bool streamed = false;
+    std::optional<VolumeStream> stream = {};  // to read in place of `source`; writing only
 };
 
 // The first member, as data.
@@ -46,6 +56,8 @@ struct BackupHeader {
     // fnmatch patterns of what is left out below each volume: one that begins with '/' is matched
     // with the path in the container, others with the path below the volume and with the name.
     std::vector<std::string> excludes;
+    // The services that come before this one, as its servicecfg.sh named them.
+    std::vector<std::string> after = {};
 };
 
 struct BackupKey {
@@ -64,7 +76,8 @@ struct BackupJob {
     std::string hook_directory;     // DIR of backupstart
     BackupKey key;
     int level = 3;
-    unsigned workers = 0;  // 0: one per core
+    unsigned workers = 0;      // 0: one per core
+    bool want_sha256 = false;  // of the file: with a key another pass over all of it
     // Streams the image into the sink, on the caller's thread; empty: none is embedded.
     std::function<void(const ByteSink&)> image = {};
 };
@@ -73,7 +86,7 @@ struct BackupResult {
     std::uint64_t files = 0;           // regular ones
     std::uint64_t original_bytes = 0;  // of their content, without holes and embedded image
     std::uint64_t written_bytes = 0;
-    std::string sha256;                 // of every byte written
+    std::string sha256;                 // of every byte written; empty where it was not wanted
     std::vector<std::string> vanished;  // files that went or grew while they were read
     std::vector<std::string> skipped;   // sockets
 };
@@ -95,12 +108,13 @@ struct OpenKey {
     bool require_trailer = true;  // --no-trailer clears it
 };
 
-// Where restored bytes go: directories that exist and are empty, by volume path. A volume that is
-// not named is skipped.
+// Where restored bytes go: directories that exist and are empty, or streams, by volume path. A
+// volume that is not named is skipped.
 struct RestoreTargets {
-    std::map<std::string, std::string> volumes;  // volume path -> directory
-    std::string hook_directory;                  // empty: skipped
-    std::string scripts_directory;               // empty: skipped
+    std::map<std::string, std::string> volumes;        // volume path -> directory
+    std::map<std::string, VolumeStream> streams = {};  // volume path -> where there is none
+    std::string hook_directory;                        // empty: skipped
+    std::string scripts_directory;                     // empty: skipped
 };
 
 // Of all members, also those that no target takes; counted as in BackupResult.
@@ -136,6 +150,9 @@ class BackupReader {
     };
     virtual RestoreResult verify(const std::function<void(const Member&)>& member,
                                  Progress& progress) = 0;
+
+    // Of the backup as it is packed; empty where it comes through a pipe. open_backup sets it.
+    std::optional<std::uint64_t> packed_bytes = {};
 };
 
 // Throws Error(archive_damaged) for what is not a backup, Error(wrong_password) where the key is

@@ -93,6 +93,9 @@ std::string to_json(const BackupHeader& header) {
                            {"labels", volume.labels},
                            {"options", volume.options},
                            {"member", volume_member(i)}});
+        if (volume.streamed) {
+            volumes.back()["streamed"] = true;
+        }
     }
     json secrets = json::object();
     for (const auto& [name, content] : header.secrets) {
@@ -111,7 +114,8 @@ std::string to_json(const BackupHeader& header) {
                   {"volumes", volumes},
                   {"settings", header.settings},
                   {"secrets_left_out", header.secrets_left_out},
-                  {"excludes", header.excludes}};
+                  {"excludes", header.excludes},
+                  {"after", header.after}};
     if (!secrets.empty()) {
         document["secrets"] = std::move(secrets);
     }
@@ -151,6 +155,7 @@ BackupHeader backup_header_from_json(std::string_view text) {
             entry.at("driver").get_to(volume.driver);
             entry.at("labels").get_to(volume.labels);
             entry.at("options").get_to(volume.options);
+            volume.streamed = entry.value("streamed", false);
             for (const BackupVolume& other : header.volumes) {
                 if (other.path == volume.path) {
                     throw Error(ErrorKind::archive_damaged,
@@ -177,6 +182,7 @@ BackupHeader backup_header_from_json(std::string_view text) {
         }
         document.at("secrets_left_out").get_to(header.secrets_left_out);
         document.at("excludes").get_to(header.excludes);
+        header.after = document.value("after", header.after);  // earlier files lack it
         return header;
     });
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -237,6 +238,9 @@ class StreamedBackup : public BackupReader {
             const auto target = targets.volumes.find(path);
             all.push_back({volume_member(i), path,
                            target == targets.volumes.end() ? std::string() : target->second});
+            if (const auto stream = targets.streams.find(path); stream != targets.streams.end()) {
+                all.back().stream = stream->second;
+            }
         }
         return all;
     }
@@ -286,15 +290,27 @@ class StreamedBackup : public BackupReader {
     bool behind_image_ = false;
 };
 
-}  // namespace
+std::optional<std::uint64_t> size_of_file(int fd) {
+    struct stat status {};
+    const bool is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+    return is_file ? std::optional(static_cast<std::uint64_t>(status.st_size)) : std::nullopt;
+}
 
-std::unique_ptr<BackupReader> open_backup(int fd, const OpenKey& key) {
+std::unique_ptr<BackupReader> reader_of(int fd, const OpenKey& key) {
     Beginning beginning(source_of(fd), age_magic.size());
     if (begins_as_old_backup(beginning.bytes())) {
         return open_old_backup(fd, std::move(beginning).whole(), key);
     }
     return std::make_unique<StreamedBackup>(decrypted(std::move(beginning), key),
                                             key.require_trailer);
+}
+
+}  // namespace
+
+std::unique_ptr<BackupReader> open_backup(int fd, const OpenKey& key) {
+    std::unique_ptr<BackupReader> reader = reader_of(fd, key);
+    reader->packed_bytes = size_of_file(fd);
+    return reader;
 }
 
 }  // namespace drunner

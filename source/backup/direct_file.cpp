@@ -3,23 +3,18 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <mutex>
 #include <new>
-#include <optional>
 #include <thread>
 #include <utility>
 
-#include "archive/digest.hpp"
-#include "backup/ordered_pool.hpp"
+#include "backup/direct_io.hpp"
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -27,42 +22,30 @@
 namespace drunner {
 namespace {
 
-// Every disk takes multiples of it, at such addresses.
-constexpr std::size_t alignment = 4096;
-constexpr std::size_t block_size = std::size_t{1} << 20U;
-constexpr unsigned readers = 2;
-constexpr std::size_t blocks_ahead = 3;
+// What is written is synced and read again in such steps, while more of it comes.
+constexpr std::uint64_t step_size = std::uint64_t{32} << 20U;
 
-struct FreeDeleter {
-    void operator()(std::byte* memory) const { std::free(memory); }
-};
-
-class AlignedBlock {
+// XXH3 with 128 bits (https://github.com/Cyan4973/xxHash) of a stream: SHA-256 would cost a tenth
+// of a whole backup.
+class Sum {
   public:
-    AlignedBlock() : data_(static_cast<std::byte*>(std::aligned_alloc(alignment, block_size))) {
-        if (!data_) {
+    Sum() : state_(XXH3_createState()) {
+        if (!state_) {
             throw std::bad_alloc();
         }
+        XXH3_128bits_reset(state_.get());
     }
-
-    // As much of the bytes as there is room for; answers the rest.
-    Bytes append(Bytes bytes) {
-        const std::size_t part = std::min(bytes.size(), block_size - size);
-        std::memcpy(data_.get() + size, bytes.data(), part);
-        size += part;
-        return bytes.subspan(part);
+    void update(Bytes bytes) { XXH3_128bits_update(state_.get(), bytes.data(), bytes.size()); }
+    bool operator==(const Sum& other) const {
+        return XXH128_isEqual(XXH3_128bits_digest(state_.get()),
+                              XXH3_128bits_digest(other.state_.get())) != 0;
     }
-    void pad() {
-        const std::size_t padded = (size + alignment - 1) / alignment * alignment;
-        std::memset(data_.get() + size, 0, padded - size);
-        size = padded;
-    }
-    std::byte* data() { return data_.get(); }
-
-    std::size_t size = 0;
 
   private:
-    std::unique_ptr<std::byte, FreeDeleter> data_;
+    struct Deleter {
+        void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+    };
+    std::unique_ptr<XXH3_state_t, Deleter> state_;
 };
 
 }  // namespace
@@ -70,117 +53,154 @@ class AlignedBlock {
 struct DirectFile::State {
     const int fd;
     const std::string shown;
-    std::atomic<bool> direct = false;
+    DirectMode mode;
     std::uint64_t taken = 0;  // bytes that write() got
+    Sum taken_sum;
     AlignedBlock filling;
 
     std::mutex mutex;
     std::condition_variable changed;
-    AlignedBlock writing;  // the thread's while its size is not zero
-    std::uint64_t position = 0;
-    bool ended = false;
+    AlignedBlock writing;        // the writer's while its size is not zero
+    std::uint64_t position = 0;  // the file has all before it
+    bool finished = false;       // nothing more comes, and it is synced to its end
+    bool stopped = false;
     std::exception_ptr failure;
-    std::thread thread;
 
-    State(int fd_of_caller, std::string path) : fd(fd_of_caller), shown(std::move(path)) {
-        const int flags = fcntl(fd, F_GETFL);
-        direct = fcntl(fd, F_SETFL, flags | O_DIRECT) == 0;
-        thread = std::thread([this] { write_blocks(); });
+    AlignedBlock reading;  // these are the reader's
+    std::uint64_t read = 0;
+    Sum read_sum;
+
+    std::thread writer;
+    std::thread reader;
+
+    State(int fd_of_caller, std::string path)
+        : fd(fd_of_caller), shown(std::move(path)), mode(fd, shown) {
+        writer = std::thread([this] { run([this] { write_blocks(); }); });
+        reader = std::thread([this] { run([this] { read_again(); }); });
     }
 
-    ~State() { end(); }
+    ~State() {
+        {
+            const std::lock_guard lock(mutex);
+            stopped = true;
+        }
+        changed.notify_all();
+        writer.join();
+        reader.join();
+    }
 
     State(const State&) = delete;
     State& operator=(const State&) = delete;
 
-    void end() {
-        {
+    template <class Work>
+    void run(const Work& work) {
+        try {
+            work();
+        } catch (...) {
             const std::lock_guard lock(mutex);
-            ended = true;
-        }
-        changed.notify_all();
-        if (thread.joinable()) {
-            thread.join();
+            failure = failure ? failure : std::current_exception();
+            stopped = true;
+            changed.notify_all();
         }
     }
 
-    void leave_direct() {
-        direct = false;
-        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_DIRECT);
+    void rethrow() const {
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
     }
 
     void write_blocks() {
         std::unique_lock lock(mutex);
         while (true) {
-            changed.wait(lock, [this] { return ended || writing.size > 0; });
-            if (writing.size == 0) {
+            changed.wait(lock, [this] { return stopped || writing.size > 0; });
+            if (stopped) {
                 return;
             }
             lock.unlock();
-            std::exception_ptr thrown;
-            try {
-                write_block();
-            } catch (...) {
-                thrown = std::current_exception();
-            }
+            write_block();
             lock.lock();
+            position += writing.size;
             writing.size = 0;
-            failure = thrown;
             changed.notify_all();
-            if (failure) {
-                return;
-            }
         }
     }
 
     void write_block() {
-        std::size_t done = 0;
-        while (done < writing.size) {
-            const ssize_t written = pwrite(fd, writing.data() + done, writing.size - done,
-                                           static_cast<off_t>(position + done));
-            if (written >= 0) {
-                done += static_cast<std::size_t>(written);
-            } else if (errno == EINVAL && direct) {
-                leave_direct();
-            } else if (errno != EINTR) {
-                throw cannot_write(errno);
-            }
-        }
-        if (!direct) {
-            // So that the sync at the end finds little left to do.
-            sync_file_range(fd, static_cast<off_t>(position), static_cast<off_t>(done),
+        mode.write(writing.bytes(), position);
+        if (!mode.is_on()) {
+            // So that the next sync finds little left to do.
+            sync_file_range(fd, static_cast<off_t>(position), static_cast<off_t>(writing.size),
                             SYNC_FILE_RANGE_WRITE);
         }
-        position += done;
     }
 
     void hand_over() {
         std::unique_lock lock(mutex);
         changed.wait(lock, [this] { return failure || writing.size == 0; });
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
+        rethrow();
         std::swap(filling, writing);
         lock.unlock();
         changed.notify_all();
     }
 
-    std::size_t read_block(AlignedBlock& block, std::uint64_t offset) {
-        const std::size_t wanted = std::min<std::uint64_t>(block_size, taken - offset);
-        // Whole blocks are asked for: the end of the file answers less.
-        for (block.size = 0; block.size < wanted;) {
-            const ssize_t got = pread(fd, block.data() + block.size, block_size - block.size,
-                                      static_cast<off_t>(offset + block.size));
-            if (got > 0) {
-                block.size += static_cast<std::size_t>(got);
-            } else if (got < 0 && errno == EINVAL && direct) {
-                leave_direct();
-            } else if (got == 0 || errno != EINTR) {
-                throw system_error(fmt::format("cannot read '{}' again", printable(shown)),
-                                   got == 0 ? EIO : errno);
+    // Waits until all that was handed over is in the file.
+    void drain() {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [this] { return failure || writing.size == 0; });
+        rethrow();
+    }
+
+    void read_again() {
+        std::unique_lock lock(mutex);
+        while (true) {
+            changed.wait(lock,
+                         [this] { return stopped || finished || position - read >= step_size; });
+            if (stopped) {
+                return;
+            }
+            const bool last = finished;
+            const std::uint64_t end = last ? taken : position;
+            lock.unlock();
+            if (!last && fdatasync(fd) != 0) {
+                throw cannot_write(errno);
+            }
+            read_step(end);
+            lock.lock();
+            if (last) {
+                stopped = true;
+                changed.notify_all();
+                return;
             }
         }
-        return wanted;
+    }
+
+    void read_step(std::uint64_t end) {
+        posix_fadvise(fd, static_cast<off_t>(read), static_cast<off_t>(end - read),
+                      POSIX_FADV_DONTNEED);
+        while (read < end) {
+            check_cancellation();
+            const std::size_t size = std::min<std::uint64_t>(AlignedBlock::capacity, end - read);
+            read_block(size);
+            read_sum.update(Bytes(reading.data(), size));
+            read += size;
+        }
+    }
+
+    void read_block(std::size_t wanted) {
+        // Whole blocks are asked for: the end of the file answers less.
+        for (std::size_t got = 0; got < wanted;) {
+            const ssize_t part = pread(fd, reading.data() + got, AlignedBlock::capacity - got,
+                                       static_cast<off_t>(read + got));
+            if (part > 0) {
+                got += static_cast<std::size_t>(part);
+            } else if (part < 0 && errno == EINVAL && mode.is_on()) {
+                mode.leave();
+            } else if (part == 0 || errno != EINTR) {
+                throw system_error(fmt::format("cannot read '{}' again", printable(shown)),
+                                   part == 0 ? EIO : errno);
+            }
+        }
     }
 
     Error cannot_write(int error_number) const {
@@ -195,9 +215,10 @@ DirectFile::~DirectFile() = default;
 
 void DirectFile::write(Bytes bytes) {
     state_->taken += bytes.size();
+    state_->taken_sum.update(bytes);
     while (!bytes.empty()) {
         bytes = state_->filling.append(bytes);
-        if (state_->filling.size == block_size) {
+        if (state_->filling.size == AlignedBlock::capacity) {
             state_->hand_over();
         }
     }
@@ -207,41 +228,21 @@ void DirectFile::finish() {
     State& state = *state_;
     state.filling.pad();
     state.hand_over();
-    state.end();
-    if (state.failure) {
-        std::rethrow_exception(state.failure);
-    }
+    state.drain();
     if (ftruncate(state.fd, static_cast<off_t>(state.taken)) != 0 || fsync(state.fd) != 0) {
         throw state.cannot_write(errno);
     }
-}
-
-std::string DirectFile::read_again() {
-    State& state = *state_;
-    posix_fadvise(state.fd, 0, 0, POSIX_FADV_DONTNEED);
-    posix_fadvise(state.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    // A block is free again when the one after it is asked for.
-    std::array<AlignedBlock, blocks_ahead + 1> blocks;
-    std::uint64_t asked = 0;
-    const auto block_of = [&](std::uint64_t offset) -> AlignedBlock& {
-        return blocks[offset / block_size % blocks.size()];
-    };
-    OrderedPool<std::uint64_t, Bytes> pool(
-        readers, 1, blocks_ahead,
-        [&]() -> std::optional<std::uint64_t> {
-            return asked < state.taken ? std::optional(std::exchange(asked, asked + block_size))
-                                       : std::nullopt;
-        },
-        [&](unsigned, std::uint64_t offset) {
-            AlignedBlock& block = block_of(offset);
-            return Bytes(block.data(), state.read_block(block, offset));
-        });
-    Sha256 sum;
-    while (const auto bytes = pool.next()) {
-        check_cancellation();
-        sum.update(*bytes);
+    std::unique_lock lock(state.mutex);
+    state.finished = true;
+    state.changed.notify_all();
+    state.changed.wait(lock, [&state] { return state.stopped; });
+    state.rethrow();
+    if (!(state.read_sum == state.taken_sum)) {
+        throw Error(ErrorKind::system,
+                    fmt::format("'{}' does not read back as it was written: the disk or its "
+                                "controller is failing",
+                                printable(state.shown)));
     }
-    return sum.hex();
 }
 
 }  // namespace drunner

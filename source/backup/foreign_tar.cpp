@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "core/cancellation.hpp"
@@ -21,6 +22,7 @@ constexpr std::size_t buffer_size = std::size_t{256} * 1024;
 constexpr std::uint64_t header_limit = std::uint64_t{4} << 20U;
 // The last number is no user: chown(2) takes it for "leave it".
 constexpr la_int64_t largest_id = 4294967294;
+constexpr std::string_view capabilities = "security.capability";
 
 struct TypeRow {
     unsigned file_type;
@@ -197,6 +199,20 @@ std::optional<TarEntry> ForeignTar::next() {
     if (archive_entry_uid(found) < 0 || archive_entry_uid(found) > largest_id ||
         archive_entry_gid(found) < 0 || archive_entry_gid(found) > largest_id) {
         damaged(fmt::format("'{}' has no possible owner", printable(entry.path)));
+    }
+    if (entry.type == TarType::character_device || entry.type == TarType::block_device) {
+        entry.device_major = static_cast<std::uint32_t>(archive_entry_rdevmajor(found));
+        entry.device_minor = static_cast<std::uint32_t>(archive_entry_rdevminor(found));
+    }
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t length = 0;
+    archive_entry_xattr_reset(found);
+    while (archive_entry_xattr_next(found, &name, &value, &length) == ARCHIVE_OK) {
+        if (name == capabilities) {
+            entry.attributes.emplace_back(name,
+                                          std::string(static_cast<const char*>(value), length));
+        }
     }
     entry.size = size_;
     entry.sparse = sparse_;

@@ -14,7 +14,8 @@ namespace drunner {
 
 // A tar stream that some tar wrote (GNU, busybox, bsdtar: ustar, pax, GNU's long names and sparse
 // files), by libarchive. Paths, and the targets of hard links, come out relative, without "." and
-// empty parts; the archive's own root is "". Owners are numbers, extended attributes are left out.
+// empty parts; the archive's own root is "". Owners are numbers; of extended attributes only file
+// capabilities come out.
 // Throws Error(archive_refused) for absolute paths, paths with "..", and kinds of members that no
 // volume has; Error(archive_damaged); and what the source throws.
 class ForeignTar final : public ContentSource {

@@ -288,8 +288,12 @@ class OldBackup : public BackupReader {
         }
         const auto target = reading.targets.volumes.find(volume);
         const bool wanted = target != reading.targets.volumes.end();
-        Tree tree({volume_directory(volume), volume, wanted ? target->second : std::string()},
-                  reading.member, reading.progress);
+        Section section{volume_directory(volume), volume, wanted ? target->second : std::string()};
+        if (const auto stream = reading.targets.streams.find(volume);
+            stream != reading.targets.streams.end()) {
+            section.stream = stream->second;
+        }
+        Tree tree(section, reading.member, reading.progress);
         const std::string shown = fmt::format("'{}'", volume_member(volume));
         ForeignTar inner(open_(copy.descriptor(), shown), shown);
         while (std::optional<TarEntry> member = inner.next()) {

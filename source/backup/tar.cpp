@@ -182,10 +182,11 @@ std::string pax_blocks(std::string records) {
     return block + records;
 }
 
-std::string attribute_records(const TarEntry& entry) {
+std::string attribute_records(const TarEntry& entry, AclRecords acls) {
     std::string records;
     for (const auto& [name, value] : entry.attributes) {
-        if (name == acl_access_attribute || name == acl_default_attribute) {
+        if (acls == AclRecords::text &&
+            (name == acl_access_attribute || name == acl_default_attribute)) {
             if (const auto text = acl_to_text(value)) {
                 records +=
                     record(name == acl_access_attribute ? acl_access_key : acl_default_key, *text);
@@ -328,7 +329,7 @@ std::uint64_t stored_size(const TarEntry& entry) {
     return size;
 }
 
-std::string encode_tar_header(const TarEntry& entry) {
+std::string encode_tar_header(const TarEntry& entry, AclRecords acls) {
     std::string block(tar_block, '\0');
     std::string names;
     std::string records;
@@ -390,13 +391,34 @@ std::string encode_tar_header(const TarEntry& entry) {
     put_number(block, major_field, entry.device_major);
     put_number(block, minor_field, entry.device_minor);
     put_checksum(block);
-    records += attribute_records(entry);
+    records += attribute_records(entry, acls);
     if (records.size() > pax_limit) {
         throw Error(ErrorKind::system, fmt::format("'{}' has more than {} of extended attributes",
                                                    printable(entry.path), human_size(pax_limit)));
     }
     std::string blocks = records.empty() ? std::string() : pax_blocks(std::move(records));
     return blocks.append(block).append(map);
+}
+
+Bytes WholeContent::next() {
+    static constexpr std::array<std::byte, std::size_t{64} * 1024> zeros{};
+    if (left_ == 0) {
+        return {};
+    }
+    if (part_.bytes.empty() && !ended_) {
+        part_ = source_.content();
+        ended_ = part_.bytes.empty();
+    }
+    Bytes bytes = part_.bytes;
+    if (ended_ || part_.offset > position_) {
+        const std::uint64_t hole = ended_ ? left_ : part_.offset - position_;
+        bytes = Bytes(zeros).first(std::min<std::uint64_t>({zeros.size(), hole, left_}));
+    } else {
+        part_.bytes = {};
+    }
+    position_ += bytes.size();
+    left_ -= std::min<std::uint64_t>(left_, bytes.size());
+    return bytes;
 }
 
 struct TarReader::Records {

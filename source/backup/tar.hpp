@@ -55,8 +55,11 @@ struct TarEntry {
 
 // Bytes of content in the archive: the size, or what the extents hold.
 std::uint64_t stored_size(const TarEntry& entry);
+// How ACLs are written: as text, which tar programs read, or as the attributes that they are, which
+// container engines read.
+enum class AclRecords { text, attributes };
 // All blocks that come before the content.
-std::string encode_tar_header(const TarEntry& entry);
+std::string encode_tar_header(const TarEntry& entry, AclRecords acls = AclRecords::text);
 inline std::uint64_t tar_padding(std::uint64_t size) {
     return (tar_block - size % tar_block) % tar_block;
 }
@@ -76,6 +79,22 @@ class ContentSource {
     };
     // The next bytes; none at the end.
     virtual Part content() = 0;
+};
+
+// The content of a file as a whole, its holes as zeros.
+class WholeContent {
+  public:
+    WholeContent(ContentSource& source, std::uint64_t size) : source_(source), left_(size) {}
+
+    // The next bytes, good until the next call; none at the end.
+    Bytes next();
+
+  private:
+    ContentSource& source_;
+    ContentSource::Part part_;
+    std::uint64_t position_ = 0;
+    std::uint64_t left_;
+    bool ended_ = false;  // of the source
 };
 
 // Reads a tar stream, strictly: what encode_tar_header does not write is refused, but for pax

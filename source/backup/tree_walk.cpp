@@ -215,10 +215,15 @@ void TreeWalk::leave() {
 }
 
 bool TreeWalk::is_excluded(const std::string& path) const {
-    const std::string below = path.substr(std::min(prefix_size_ + 1, path.size()));
-    const std::string in_container = container_path_ + "/" + below;
+    return matches_exclude(excludes_, container_path_,
+                           path.substr(std::min(prefix_size_ + 1, path.size())));
+}
+
+bool matches_exclude(const std::vector<std::string>& patterns, const std::string& container_path,
+                     const std::string& below) {
+    const std::string in_container = container_path + "/" + below;
     const std::string name = base_name(below);
-    return std::any_of(excludes_.begin(), excludes_.end(), [&](const std::string& pattern) {
+    return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
         if (pattern.starts_with('/')) {
             return fnmatch(pattern.c_str(), in_container.c_str(), FNM_PATHNAME) == 0;
         }

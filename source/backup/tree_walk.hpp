@@ -34,6 +34,11 @@ struct FoundEntry {
     }
 };
 
+// Whether one of the patterns (FORMAT.md, `excludes`) matches what stands at the path `below` a
+// volume's root.
+bool matches_exclude(const std::vector<std::string>& patterns, const std::string& container_path,
+                     const std::string& below);
+
 // A directory, depth first: itself, what is in it but for directories, then those. In the order of
 // names (of each 65,536 in a larger directory): what is alike stands together and compresses better
 // by a twentieth. Walks by open directories, so that paths have no limit and no link is ever

@@ -19,6 +19,7 @@
 #include <thread>
 #include <utility>
 
+#include "backup/direct_io.hpp"
 #include "backup/member_reader.hpp"
 #include "backup/room.hpp"
 #include "core/error.hpp"
@@ -39,6 +40,10 @@ constexpr std::uint64_t queued_file_limit = std::uint64_t{1} << 20U;
 constexpr std::size_t open_levels = 64;
 constexpr std::size_t pending_links = 128;
 constexpr std::size_t most_warnings = 20;
+// What is written is synced in such steps, while more is written.
+constexpr std::uint64_t sync_step = std::uint64_t{32} << 20U;
+// What an entry takes beside its content: a block, about.
+constexpr std::uint64_t entry_overhead = 4096;
 
 using Directory = std::shared_ptr<const FileDescriptor>;
 
@@ -222,11 +227,81 @@ FileDescriptor create_file_in(const Directory& directory, const std::string& nam
     return fd;
 }
 
+// Syncs the file system again and again. Left to itself the kernel keeps all of it in memory, and
+// the disk has nothing to do until the sync at the end.
+class Syncer {
+  public:
+    // The descriptor must outlive this object.
+    explicit Syncer(int directory) : directory_(directory), thread_([this] { run(); }) {}
+
+    ~Syncer() { stop(); }
+    Syncer(const Syncer&) = delete;
+    Syncer& operator=(const Syncer&) = delete;
+
+    void wrote(std::uint64_t bytes) {
+        const std::lock_guard lock(mutex_);
+        unsynced_ += bytes + entry_overhead;
+        if (unsynced_ >= sync_step) {
+            changed_.notify_one();
+        }
+    }
+
+    // After the last entry: syncs what is left.
+    void finish() {
+        stop();
+        if (error_ == 0 && syncfs(directory_) != 0) {
+            error_ = errno;
+        }
+        if (error_ != 0) {
+            throw cannot_write("the restored files", error_);
+        }
+    }
+
+  private:
+    void run() {
+        std::unique_lock lock(mutex_);
+        while (true) {
+            changed_.wait(lock, [this] { return stopped_ || unsynced_ >= sync_step; });
+            if (stopped_) {
+                return;
+            }
+            unsynced_ = 0;
+            lock.unlock();
+            const int error = syncfs(directory_) == 0 ? 0 : errno;
+            lock.lock();
+            if (error != 0) {
+                // A descriptor is told of an error once: a sync that comes later would succeed.
+                error_ = error;
+                return;
+            }
+        }
+    }
+
+    void stop() {
+        {
+            const std::lock_guard lock(mutex_);
+            stopped_ = true;
+        }
+        changed_.notify_one();
+        if (thread_.joinable()) {
+            thread_.join();
+        }
+    }
+
+    const int directory_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::uint64_t unsynced_ = 0;
+    bool stopped_ = false;
+    int error_ = 0;
+    std::thread thread_;
+};
+
 // One thread and what waits for it.
 class Writer {
   public:
-    Writer(Attributes& attributes, Room& room)
-        : attributes_(attributes), room_(room), thread_([this] { run(); }) {}
+    Writer(Attributes& attributes, Room& room, Syncer& syncer)
+        : attributes_(attributes), room_(room), syncer_(syncer), thread_([this] { run(); }) {}
 
     ~Writer() {
         {
@@ -323,10 +398,12 @@ class Writer {
             write_at(fd.get(), task.content.bytes(), 0, entry.path);
             attributes_.apply(fd.get(), entry);
         }
+        syncer_.wrote(task.content.size());
     }
 
     Attributes& attributes_;
     Room& room_;
+    Syncer& syncer_;
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<Task> tasks_;
@@ -358,6 +435,7 @@ struct TreeWriter::State {
     FileDescriptor root;
     Attributes attributes;
     Room room;
+    std::unique_ptr<Syncer> syncer;
     std::array<std::unique_ptr<Writer>, writers> threads;
     std::string path;  // of the innermost directory
     std::vector<Level> levels;
@@ -381,6 +459,27 @@ struct TreeWriter::State {
         for (const auto& thread : threads) {
             thread->drain();
         }
+    }
+
+    void write_large(FileDescriptor fd, const TarEntry& entry, ContentSource& source) {
+        std::uint64_t cached = 0;
+        if (entry.sparse) {
+            for (auto part = source.content(); !part.bytes.empty(); part = source.content()) {
+                room.spend(part.bytes.size());
+                write_at(fd.get(), part.bytes, part.offset, entry.path);
+                cached += part.bytes.size();
+            }
+            require(ftruncate(fd.get(), static_cast<off_t>(entry.size)), entry.path);
+        } else {
+            DirectWriter writer(fd.get(), entry.path);
+            for (auto part = source.content(); !part.bytes.empty(); part = source.content()) {
+                room.spend(part.bytes.size());
+                writer.write(part.bytes);
+            }
+            writer.finish();
+        }
+        attributes.apply(fd.get(), entry);
+        syncer->wrote(cached);
     }
 
     // Links need what they link to, which may still be waiting for a thread.
@@ -416,8 +515,9 @@ TreeWriter::TreeWriter(const std::string& directory, TarEntry root)
         throw cannot_write(directory, errno);
     }
     state_->room.watch(state_->root.get(), directory);
+    state_->syncer = std::make_unique<Syncer>(state_->root.get());
     for (auto& thread : state_->threads) {
-        thread = std::make_unique<Writer>(state_->attributes, state_->room);
+        thread = std::make_unique<Writer>(state_->attributes, state_->room, *state_->syncer);
     }
     state_->push_level(std::move(fd), std::move(root));
 }
@@ -467,15 +567,7 @@ void TreeWriter::add(const std::string& name, TarEntry entry, ContentSource& sou
     require_name(name, entry.path);
     if (entry.type == TarType::file && (entry.sparse || entry.size > queued_file_limit)) {
         state_->room.spend(0);
-        const FileDescriptor fd = create_file_in(directory, name, entry);
-        for (auto part = source.content(); !part.bytes.empty(); part = source.content()) {
-            state_->room.spend(part.bytes.size());
-            write_at(fd.get(), part.bytes, part.offset, entry.path);
-        }
-        if (entry.sparse) {
-            require(ftruncate(fd.get(), static_cast<off_t>(entry.size)), entry.path);
-        }
-        state_->attributes.apply(fd.get(), entry);
+        state_->write_large(create_file_in(directory, name, entry), entry, source);
         return;
     }
     Task task{directory, name, std::move(entry), {}};
@@ -486,7 +578,7 @@ void TreeWriter::add(const std::string& name, TarEntry entry, ContentSource& sou
     state_->writer().push(std::move(task));
 }
 
-void TreeWriter::add_hard_link(const std::string& name, const std::string& target) {
+void TreeWriter::add_hard_link(const std::string& name, TarEntry, const std::string& target) {
     const std::string path = state_->path + "/" + name;
     require_name(name, path);
     state_->room.spend(0);
@@ -501,7 +593,7 @@ void TreeWriter::finish() {
         close_directory();
     }
     state_->drain();
-    require(syncfs(state_->root.get()), "the restored files");
+    state_->syncer->finish();
 }
 
 const std::vector<std::string>& TreeWriter::warnings() const {

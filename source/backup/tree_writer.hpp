@@ -6,38 +6,34 @@
 #include <string>
 #include <vector>
 
-#include "backup/tar.hpp"
+#include "backup/tree_sink.hpp"
 
 namespace drunner {
 
-// Writes one section of a backup below a directory that exists. Members come depth first, each
-// after its directory, which open_directory and close_directory bracket. Names are single parts of
-// paths; nothing is followed and nothing leaves the directory. Files are created by threads of its
-// own, so an error may only come out of a later call. Throws Error(system or no_space) naming the
-// file, Error(no_space) before the file system is full to its last block or entry,
+// Writes one section of a backup below a directory that exists. Nothing is followed and nothing
+// leaves the directory. Files are created by threads of its own. Throws Error(system or no_space)
+// naming the file, Error(no_space) before the file system is full to its last block or entry,
 // Error(archive_damaged) where something exists already.
-class TreeWriter {
+class TreeWriter final : public TreeSink {
   public:
     // `root` is the entry of the directory itself.
     TreeWriter(const std::string& directory, TarEntry root);
-    ~TreeWriter();
+    ~TreeWriter() override;
     TreeWriter(const TreeWriter&) = delete;
     TreeWriter& operator=(const TreeWriter&) = delete;
 
-    void open_directory(const std::string& name, TarEntry entry);
+    void open_directory(const std::string& name, TarEntry entry) override;
     // Gives the innermost directory its mode and times; nothing more may come into it.
-    void close_directory();
+    void close_directory() override;
 
-    // Everything but directories and devices, into the innermost directory. Content is taken from
-    // the source. `target` is, for a hard link, the path of the file below the root.
-    void add(const std::string& name, TarEntry entry, ContentSource& source);
-    void add_hard_link(const std::string& name, const std::string& target);
+    void add(const std::string& name, TarEntry entry, ContentSource& source) override;
+    // Another name of what stands there already: the entry says nothing new.
+    void add_hard_link(const std::string& name, TarEntry entry, const std::string& target) override;
 
     // Closes what is open, waits until all is written, and syncs the file system.
-    void finish();
+    void finish() override;
 
-    // What could not be set: attributes that the file system does not take.
-    const std::vector<std::string>& warnings() const;
+    const std::vector<std::string>& warnings() const override;
 
   private:
     struct State;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "backup/tree_sender.hpp"
 #include "backup/tree_writer.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -223,7 +224,7 @@ struct Unpacking::State {
     Placement placement;
     std::function<void(const BackupReader::Member&)> member;
     Progress& progress;
-    std::unique_ptr<TreeWriter> writer;
+    std::unique_ptr<TreeSink> writer;
     std::uint64_t files = 0;
 };
 
@@ -244,11 +245,13 @@ void Unpacking::take(TarEntry entry, ContentSource& content) {
         state_->member({place.section->volume, below, entry.size, entry.mode,
                         std::string(type_word(entry.type))});
     }
-    std::unique_ptr<TreeWriter>& writer = state_->writer;
+    std::unique_ptr<TreeSink>& writer = state_->writer;
     if (place.starts) {
         state_->finish_writer();
         if (!place.section->directory.empty()) {
             writer = std::make_unique<TreeWriter>(place.section->directory, std::move(entry));
+        } else if (place.section->stream) {
+            writer = std::make_unique<TreeSender>(*place.section->stream, std::move(entry));
         }
         return;
     }
@@ -263,7 +266,7 @@ void Unpacking::take(TarEntry entry, ContentSource& content) {
             writer->open_directory(place.name, std::move(entry));
             break;
         case TarType::hard_link:
-            writer->add_hard_link(place.name, target);
+            writer->add_hard_link(place.name, std::move(entry), target);
             break;
         case TarType::character_device:
         case TarType::block_device:

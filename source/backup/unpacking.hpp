@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,14 +17,15 @@ namespace drunner {
 struct Section {
     std::string member;     // path of its own directory in the archive
     std::string volume;     // path of the volume; empty for what root reads: scripts, hook's files
-    std::string directory;  // where it goes; empty: nowhere
+    std::string directory;  // where it goes; empty: nowhere, or to `stream`
+    std::optional<VolumeStream> stream = {};
 };
 
 // The members of a backup, depth first, on their way into the directories of their sections. Every
 // one that is not in its place is refused: paths with "..", members of what is no directory, names
 // that are there twice, hard links out of their section, and links out of what root reads. Devices
 // are left out with a warning. Throws Error(archive_damaged), Error(archive_refused), and what
-// TreeWriter throws.
+// TreeWriter and TreeSender throw.
 class Unpacking {
   public:
     // Sections come in this order; each may be absent. `member` may be empty.

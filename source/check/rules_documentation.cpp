@@ -66,7 +66,7 @@ bool is_drunners_word(const std::string& verb) {
              {Hook::install, Hook::update_start, Hook::update_end, Hook::backup_start,
               Hook::backup_end, Hook::restore, Hook::uninstall, Hook::obliterate, Hook::enter_start,
               Hook::status_start, Hook::status_end, Hook::command_start, Hook::command_end,
-              Hook::selftest}) {
+              Hook::selftest, Hook::check_secret}) {
             all.insert(hook_name(hook, 1));
             all.insert(hook_name(hook, 2));
         }

@@ -22,8 +22,9 @@ std::string upper(std::string_view text) {
 // The name of something that should not be read: a part of it, between underscores, says so.
 bool is_secret_name(std::string_view name) {
     const std::string text = upper(name);
-    // What only says where the secret is.
-    for (const std::string_view harmless : {"_FILE", "_PATH", "_DIR", "_NAME", "_ID", "_STDIN"}) {
+    // What only says where the secret is, or who keeps it.
+    for (const std::string_view harmless :
+         {"_FILE", "_PATH", "_DIR", "_NAME", "_ID", "_STDIN", "_BACKEND"}) {
         if (text.ends_with(harmless)) {
             return false;
         }

@@ -50,6 +50,22 @@ Founds handled(const Subject& subject) {
     return {{std::string("servicerunner does not handle '") + verb.name + "'", runner_file, 0}};
 }
 
+Founds secrets_checked(const Subject& subject) {
+    const char* verb = is_version_2(subject) ? "check_secret" : "checksecret";
+    if (!subject.facts.config) {
+        return {};
+    }
+    Founds found;
+    for (const SecretDeclaration& secret : subject.facts.config->secrets) {
+        if (secret.check && !handles(subject.runner()->text, verb)) {
+            found.push_back({"servicerunner does not handle '" + std::string(verb) +
+                                 "', which SECRETS wants for '" + printable(secret.name) + "'",
+                             runner_file, 0});
+        }
+    }
+    return found;
+}
+
 const ShellArm* default_arm(const ShellText& runner) {
     for (const ShellCase* one : dispatches(runner)) {
         for (const ShellArm& arm : one->arms) {
@@ -308,6 +324,10 @@ std::vector<Rule> verb_rules() {
         {"verb-selftest", 5, error, Needs::runner, "servicerunner handles 'selftest'",
          "an update that broke the service is told as success, where nothing can say otherwise",
          "add selftest) with a look at the running service", handled<10>},
+        {"verb-checksecret", 4, error, Needs::runner, "servicerunner handles 'checksecret'",
+         "the secret can never be set: each is refused by the default case",
+         "add checksecret) with what reads the content from stdin and fails where it is none",
+         secrets_checked},
         {"unknown-word-fails", 4, error, Needs::runner, "an unknown command is an error",
          "a playbook with a misspelt command is green for ever; the old compatibility test called "
          "an invented command for this",

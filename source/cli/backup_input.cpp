@@ -24,4 +24,16 @@ FileDescriptor open_backup_input(const std::string& word) {
     return file;
 }
 
+TargetInput::TargetInput(Machine& machine, const std::string& target, const ServiceName& service,
+                         const std::string& id)
+    : target_(make_backup_target(machine, target)),
+      download_(target_->open(service, chosen_backup(*target_, service, id))) {}
+
+void refuse_snapshot(const Arguments& arguments) {
+    if (arguments.has("snapshot")) {
+        throw Error(ErrorKind::usage, "--snapshot names one of the backups of a target, not a file",
+                    "drunner help restore");
+    }
+}
+
 }  // namespace drunner

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include <charconv>
+#include <thread>
 
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -21,6 +22,23 @@ std::optional<PullPolicy> pull_option(const Arguments& arguments) {
                     "'" + printable(word) + "' is no pull policy: auto, always, missing or never");
     }
     return policy;
+}
+
+unsigned default_jobs() {
+    return std::max(1U, std::thread::hardware_concurrency());
+}
+
+unsigned jobs_option(const Arguments& arguments, unsigned otherwise) {
+    constexpr int most_jobs = 64;
+    return static_cast<unsigned>(
+        number_option(arguments, jobs_row.name, 1, most_jobs, static_cast<int>(otherwise)));
+}
+
+void refuse_jobs(const Arguments& arguments, std::string_view command) {
+    if (arguments.has(jobs_row.name)) {
+        throw Error(ErrorKind::usage, "--jobs is for several at once",
+                    "drunner help " + std::string(command));
+    }
 }
 
 int number_option(const Arguments& arguments, std::string_view option, int least, int most,

@@ -19,9 +19,19 @@ namespace drunner {
 
 std::optional<PullPolicy> pull_option(const Arguments& arguments);
 
+// As many as this process may use cores.
+unsigned default_jobs();
+
 // A whole number of the option between two bounds, `otherwise` where it was not given.
 int number_option(const Arguments& arguments, std::string_view option, int least, int most,
                   int otherwise);
+
+// The option of every command that works on several things at once.
+inline constexpr OptionRow jobs_row{"jobs", 'j', "N", "how many at once; else as many as cores"};
+// Its number, `otherwise` where it was not given.
+unsigned jobs_option(const Arguments& arguments, unsigned otherwise = default_jobs());
+// Throws where it was given for a single one.
+void refuse_jobs(const Arguments& arguments, std::string_view command);
 
 // The password of --password-file, else of PASS in the environment (which is then taken out of it,
 // so that no child sees it). Empty where neither is given; an empty one is an error.

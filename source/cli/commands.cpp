@@ -23,17 +23,17 @@ constexpr std::array global_rows{
 
 std::span<const Command> commands() {
     static const std::array table{
-        install_command,    update_command,   rollback_command,   uninstall_command,
-        obliterate_command, undelete_command, recover_command,    backup_command,
-        restore_command,    verify_command,   show_command,       drill_command,
-        prune_command,      keygen_command,   list_command,       status_command,
-        inspect_command,    enter_command,    servicecmd_command, configure_command,
-        settings_command,   secret_command,   hold_command,       new_command,
-        checkimage_command, test_command,     dev_command,        diff_command,
-        trust_command,      doctor_command,   clean_command,      container_command,
-        serve_command,      watch_command,    ensure_command,     registry_command,
-        log_command,        logs_command,     metrics_command,    help_command,
-        completion_command,
+        install_command,    update_command,     rollback_command,   uninstall_command,
+        obliterate_command, undelete_command,   recover_command,    backup_command,
+        restore_command,    verify_command,     show_command,       drill_command,
+        prune_command,      keygen_command,     list_command,       status_command,
+        inspect_command,    enter_command,      servicecmd_command, configure_command,
+        settings_command,   secret_command,     hold_command,       new_command,
+        checkimage_command, test_command,       dev_command,        diff_command,
+        trust_command,      doctor_command,     clean_command,      container_command,
+        serve_command,      watch_command,      ensure_command,     registry_command,
+        schedule_command,   log_command,        logs_command,       metrics_command,
+        help_command,       completion_command,
     };
     return table;
 }

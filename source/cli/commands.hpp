@@ -52,6 +52,7 @@ extern const Command watch_command;
 extern const Command ensure_command;
 extern const Command doctor_command;
 extern const Command registry_command;
+extern const Command schedule_command;
 extern const Command log_command;
 extern const Command logs_command;
 extern const Command metrics_command;

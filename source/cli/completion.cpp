@@ -81,14 +81,6 @@ std::string fish_rows() {
     return join(rows, "\n");
 }
 
-std::string filled(std::string text, std::string_view place, const std::string& content) {
-    for (std::size_t at = text.find(place); at != std::string::npos;
-         at = text.find(place, at + content.size())) {
-        text.replace(at, place.size(), content);
-    }
-    return text;
-}
-
 }  // namespace
 
 std::string completion_script(std::string_view shell) {

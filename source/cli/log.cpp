@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <mutex>
 
 #include "core/text.hpp"
 #include "host/file.hpp"
@@ -16,6 +17,8 @@ namespace {
 constexpr std::size_t file_bytes = 5U << 20U;
 constexpr std::size_t kept_files = 3;
 
+// Work side by side writes it from several threads.
+std::mutex mutex;
 std::string log_directory;
 std::string log_command;
 std::shared_ptr<spdlog::logger> logger;
@@ -51,11 +54,13 @@ spdlog::level::level_enum level_of(LogLevel level) {
 }  // namespace
 
 void set_up_log(const std::string& directory, const std::string& command) {
+    const std::lock_guard lock(mutex);
     log_directory = directory;
     log_command = command;
 }
 
 void log_line(LogLevel level, std::string_view text) {
+    const std::lock_guard lock(mutex);
     if (log_directory.empty()) {
         return;
     }

@@ -14,6 +14,9 @@ std::atomic<int> requested_signal{0};
 std::atomic<int> shields{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
+thread_local bool has_scope = false;
+thread_local int own_shields = 0;
+
 }  // namespace
 
 void request_cancellation(int signal_number) {
@@ -21,7 +24,8 @@ void request_cancellation(int signal_number) {
 }
 
 int pending_cancellation() {
-    return shields.load() > 0 ? 0 : requested_signal.load();
+    const int standing = has_scope ? own_shields : shields.load();
+    return standing > 0 ? 0 : requested_signal.load();
 }
 
 void check_cancellation() {
@@ -33,9 +37,18 @@ void check_cancellation() {
 
 CancellationShield::CancellationShield() {
     shields.fetch_add(1);
+    ++own_shields;
 }
 CancellationShield::~CancellationShield() {
     shields.fetch_sub(1);
+    --own_shields;
+}
+
+CancellationScope::CancellationScope() {
+    has_scope = true;
+}
+CancellationScope::~CancellationScope() {
+    has_scope = false;
 }
 
 }  // namespace drunner

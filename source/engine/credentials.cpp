@@ -151,8 +151,10 @@ class Child {
         posix_spawn_file_actions_destroy(&actions);
         if (error != 0) {
             pid_ = -1;
-            throw Error(ErrorKind::registry_denied, "cannot run the credential helper '" + program +
-                                                        "': " + std::strerror(error));
+            throw Error(ErrorKind::registry_denied,
+                        "cannot run the credential helper '" + program +
+                            "': " + (error == ENOENT ? "it is not on PATH" : std::strerror(error)),
+                        "command -v " + program);
         }
     }
     ~Child() {
@@ -204,7 +206,8 @@ HelperAnswer run_helper(const std::string& program, const std::string& input,
         check_cancellation();
         if (Clock::now() >= deadline) {
             throw Error(ErrorKind::timed_out,
-                        "the credential helper '" + program + "' did not answer in time");
+                        "the credential helper '" + program + "' did not answer in time",
+                        program + " list");
         }
         pollfd waited{from.reading.get(), POLLIN, 0};
         constexpr int tick_ms = 50;
@@ -221,7 +224,8 @@ HelperAnswer run_helper(const std::string& program, const std::string& input,
         answer.output.append(buffer.data(), static_cast<std::size_t>(count));
         if (answer.output.size() > longest_answer) {
             throw Error(ErrorKind::registry_denied,
-                        "the credential helper '" + program + "' answers too much");
+                        "the credential helper '" + program + "' answers too much",
+                        program + " list");
         }
     }
     explicit_bzero(buffer.data(), buffer.size());
@@ -243,13 +247,16 @@ Credentials CredentialStore::find(const std::string& domain) {
 
 Credentials CredentialStore::look_up(const std::string& domain) const {
     const std::string path = docker_config_ + "/config.json";
-    if (docker_config_.empty() || !exists(path)) {
-        return {};
-    }
     const std::string shown = "'" + printable(path) + "'";
+    Credentials none;
+    none.source = docker_config_.empty() ? "the environment, which names no home" : shown;
+    if (docker_config_.empty() || !exists(path)) {
+        return none;
+    }
     const json config = json::parse(read_file(path), nullptr, false);
     if (!config.is_object()) {
-        throw Error(ErrorKind::registry_denied, shown + " is not a JSON object");
+        throw Error(ErrorKind::registry_denied, shown + " is not a JSON object",
+                    "jq . " + printable(path));
     }
     const json& auths = member(config, "auths");
     const std::string key = key_for(auths, domain);
@@ -258,24 +265,44 @@ Credentials CredentialStore::look_up(const std::string& domain) const {
     const std::string suffix =
         helper_key.empty() ? text_of(config, "credsStore") : text_of(helpers, helper_key);
     if (!suffix.empty()) {
-        // What the helper filed it under: the entry in auths says so where it is another spelling.
+        const std::string origin =
+            (helper_key.empty() ? "credsStore in " : "credHelpers in ") + shown;
         const std::string usual =
             domain == docker_hub ? std::string(docker_hub_address) : std::string(domain);
-        Credentials found = ask(suffix, usual);
-        if (found.empty() && !key.empty() && key != usual) {
-            found = ask(suffix, key);
+        // What the helper filed it under: the entries say so where it is another spelling.
+        std::vector<std::string> addresses{usual};
+        for (const std::string& spelling : {key, helper_key}) {
+            if (!spelling.empty() &&
+                std::find(addresses.begin(), addresses.end(), spelling) == addresses.end()) {
+                addresses.push_back(spelling);
+            }
+        }
+        Credentials found;
+        try {
+            for (auto address = addresses.begin(); found.empty() && address != addresses.end();
+                 ++address) {
+                found = ask(suffix, *address);
+            }
+        } catch (const Error& error) {
+            throw error.within(origin);
         }
         if (!found.empty()) {
+            found.source = "docker-credential-" + suffix + ", " + origin;
             return found;
         }
     }
     if (key.empty()) {
-        return {};
+        return none;
     }
     try {
-        return credentials_of_entry(auths.at(key));
+        Credentials found = credentials_of_entry(auths.at(key));
+        found.source = found.empty() ? none.source : "auths in " + shown;
+        return found;
     } catch (const Error& error) {
-        throw error.within(shown + " has an unusable entry for '" + printable(domain) + "'");
+        throw Error(
+            error.kind(),
+            shown + " has an unusable entry for '" + printable(domain) + "': " + error.what(),
+            "docker login" + (domain == docker_hub ? "" : " " + domain));
     }
 }
 
@@ -286,7 +313,8 @@ Credentials CredentialStore::ask(const std::string& suffix, const std::string& a
     if (suffix.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
                                  "_.-") != std::string::npos) {
         throw Error(ErrorKind::registry_denied,
-                    "'" + printable(program) + "' cannot be the name of a credential helper");
+                    "'" + printable(program) + "' cannot be the name of a credential helper",
+                    "jq . " + printable(docker_config_ + "/config.json"));
     }
     HelperAnswer answer = run_helper(program, address, limit_);
     if (answer.status != 0) {
@@ -302,7 +330,8 @@ Credentials CredentialStore::ask(const std::string& suffix, const std::string& a
     explicit_bzero(answer.output.data(), answer.output.size());
     if (!document.is_object()) {
         throw Error(ErrorKind::registry_denied,
-                    "the credential helper '" + program + "' did not answer in JSON");
+                    "the credential helper '" + program + "' did not answer in JSON",
+                    program + " list");
     }
     Credentials found;
     found.username = text_of(document, "Username");

@@ -18,6 +18,8 @@ struct Credentials {
     Secret password;
     Secret identity_token;
     Secret registry_token;
+    // Where they were found, or where there are none, for a person: "auths in '/c/config.json'".
+    std::string source = {};
 
     bool empty() const {
         return password.empty() && identity_token.empty() && registry_token.empty();
@@ -33,9 +35,9 @@ class CredentialStore {
     explicit CredentialStore(std::string docker_config,
                              std::chrono::milliseconds limit = std::chrono::seconds{30});
 
-    // Empty where there are none. Throws Error(registry_denied) for a config.json that cannot be
-    // used or a helper that fails, Error(timed_out) for one that does not end within the limit,
-    // Error(interrupted).
+    // Empty where there are none. Throws Error(registry_denied), with what to type, for a
+    // config.json that cannot be used or a helper that fails, Error(timed_out) for one that does
+    // not end within the limit, Error(interrupted).
     Credentials find(const std::string& domain);
 
   private:

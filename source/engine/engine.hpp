@@ -142,11 +142,14 @@ struct ExecRequest {
 };
 
 // Which objects a list names: those that carry all these labels ("key" or "key=value"), have that
-// exact name where it is set, and mount that volume where it is set (containers only).
+// exact name where it is set, mount that volume where it is set (containers only), and, where
+// `running` says so, run (containers only). One that is paused runs, and one that Docker is about
+// to start again; an engine names those in a fraction of the time that all take.
 struct ObjectFilter {
-    std::vector<std::string> labels;
-    std::string name;
-    std::string volume;
+    std::vector<std::string> labels = {};
+    std::string name = {};
+    std::string volume = {};
+    bool running = false;
 };
 
 // Credentials for one registry, as the X-Registry-Auth header wants them: base64url of JSON, made

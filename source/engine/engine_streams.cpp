@@ -42,8 +42,11 @@ void LogFrames::write(Bytes bytes) {
     }
 }
 
-PullMessages::PullMessages(const ImageReference& reference, Progress& progress)
-    : reference_(reference), activity_(progress, "pulling " + printable(reference.text())) {}
+PullMessages::PullMessages(const ImageReference& reference, bool with_credentials,
+                           Progress& progress)
+    : reference_(reference),
+      with_credentials_(with_credentials),
+      activity_(progress, "pulling " + printable(reference.text())) {}
 
 void PullMessages::write(Bytes bytes) {
     pending_ += as_text(bytes);
@@ -55,14 +58,16 @@ void PullMessages::write(Bytes bytes) {
     }
     pending_.erase(0, start);
     if (pending_.size() > longest_message) {
-        throw pull_error(reference_, "the engine's answer is not a stream of messages");
+        throw pull_error(reference_, "the engine's answer is not a stream of messages",
+                         with_credentials_);
     }
 }
 
 void PullMessages::finish() {
     take(pending_);
     if (!complete_) {
-        throw pull_error(reference_, "the engine's answer ended before the image was complete");
+        throw pull_error(reference_, "the engine's answer ended before the image was complete",
+                         with_credentials_);
     }
 }
 
@@ -73,14 +78,15 @@ void PullMessages::take(std::string_view line) {
     }
     const json message = json::parse(line, nullptr, false);
     if (!message.is_object()) {
-        throw pull_error(reference_, "the engine's answer is not a stream of messages");
+        throw pull_error(reference_, "the engine's answer is not a stream of messages",
+                         with_credentials_);
     }
     std::string error = text_of(message, "error");
     if (error.empty()) {
         error = text_of(member(message, "errorDetail"), "message");
     }
     if (!error.empty()) {
-        throw pull_error(reference_, error);
+        throw pull_error(reference_, error, with_credentials_);
     }
     const std::string status = text_of(message, "status");
     // Docker ends with a line about the image; Podman only says that the download is over.

@@ -41,8 +41,8 @@ class LogFrames {
 // an error among them, and for what is no stream of messages.
 class PullMessages {
   public:
-    // Both must outlive this object.
-    PullMessages(const ImageReference& reference, Progress& progress);
+    // Reference and progress must outlive this object.
+    PullMessages(const ImageReference& reference, bool with_credentials, Progress& progress);
 
     void write(Bytes bytes);
     // Throws where no message said that the pull was complete: an engine that dies in an orderly
@@ -59,6 +59,7 @@ class PullMessages {
     void show(const std::string& id, const std::string& status, const Layer& downloaded);
 
     const ImageReference& reference_;
+    bool with_credentials_;
     Activity activity_;
     std::map<std::string, Layer> layers_;
     std::string pending_;

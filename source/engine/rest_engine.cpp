@@ -199,8 +199,11 @@ bool has_labels(const Labels& labels, const std::vector<std::string>& wanted) {
 
 // The engine's own filters, which take a name for a regular expression or a part: what comes back
 // is filtered again. A name that is no object's is left to that.
-std::string filters_of(const ObjectFilter& filter) {
+std::string filters_of(const ObjectFilter& filter, const std::vector<std::string>& states = {}) {
     json filters = json::object();
+    if (!states.empty()) {
+        filters["status"] = states;
+    }
     if (!filter.labels.empty()) {
         filters["label"] = filter.labels;
     }
@@ -275,6 +278,27 @@ json body_of(const ContainerSpec& spec) {
     }
     body["HostConfig"] = std::move(host);
     return body;
+}
+
+// Podman tells a container's limits by names that it does not take: "RLIMIT_NOFILE" is "nofile".
+std::string with_known_limits(std::string_view body) {
+    json document = json::parse(body, nullptr, false);
+    const json& told = member(member(document, "HostConfig"), "Ulimits");
+    if (!told.is_array()) {
+        return std::string(body);
+    }
+    constexpr std::string_view prefix = "RLIMIT_";
+    for (json& limit : document["HostConfig"]["Ulimits"]) {
+        std::string name = text_of(limit, "Name");
+        if (name.starts_with(prefix)) {
+            name.erase(0, prefix.size());
+            std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+                return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+            });
+            limit["Name"] = name;
+        }
+    }
+    return document.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 class RestEngine final : public Engine {
@@ -354,6 +378,8 @@ class RestEngine final : public Engine {
     std::optional<json> find(const std::string& path, const std::string& what);
     void change(std::string_view container, const std::string& action, const std::string& what);
     std::string api();
+    bool is_podman();
+    void fill_volumes(ContainerSpec spec, const std::string& what);
     std::string container_path(std::string_view container, const std::string& what);
     void await_removal(const std::string& container, const std::string& what);
     std::string create(std::string_view name, std::string_view body, const std::string& what);
@@ -365,7 +391,8 @@ class RestEngine final : public Engine {
     EngineLimits limits_;
     Http http_;
     std::mutex negotiation_;
-    std::string api_;  // "/v1.41"; guarded by negotiation_
+    std::string api_;      // "/v1.41"; guarded by negotiation_
+    bool podman_ = false;  // guarded by negotiation_, known with api_
 };
 
 HttpResponse RestEngine::send(HttpRequest request, const std::string& what, const ByteSink& sink) {
@@ -404,7 +431,8 @@ std::string RestEngine::api() {
     HttpRequest ping;
     ping.path = "/_ping";
     ping.limits.idle = limits_.answer;
-    const ApiVersion newest = parse_version(expect(ping, what).header("api-version"));
+    const HttpResponse answer = expect(ping, what);
+    const ApiVersion newest = parse_version(answer.header("api-version"));
     if (newest < oldest_spoken) {
         throw Error(ErrorKind::engine_refused,
                     "the container engine is too old: it speaks API " + newest.text() +
@@ -422,8 +450,15 @@ std::string RestEngine::api() {
                         "drunner --version");
         }
     }
+    podman_ = !answer.header("libpod-api-version").empty();
     api_ = "/v" + std::min(newest, newest_spoken).text();
     return api_;
+}
+
+bool RestEngine::is_podman() {
+    api();
+    const std::lock_guard lock(negotiation_);
+    return podman_;
 }
 
 HttpRequest RestEngine::request(std::string method, const std::string& path, milliseconds idle) {
@@ -437,14 +472,17 @@ HttpRequest RestEngine::request(std::string method, const std::string& path, mil
 void RestEngine::refuse(const HttpResponse& response, const std::string& what) const {
     const std::string words = words_of(response);
     const std::string message = "cannot " + what + ": " + words;
-    // Podman answers 500 where a name is taken.
-    const bool is_taken = words.find("already in use") != std::string::npos;
     if (response.status == 404) {
         throw Error(ErrorKind::engine_not_found, message);
     }
-    throw Error(
-        response.status == 409 || is_taken ? ErrorKind::engine_conflict : ErrorKind::engine_refused,
-        message);
+    // Podman answers 500 where Docker does 409.
+    constexpr std::array<std::string_view, 3> conflicts{"already in use", "state improper",
+                                                        "with more than one tag"};
+    const bool is_conflict =
+        response.status == 409 ||
+        std::any_of(conflicts.begin(), conflicts.end(),
+                    [&](std::string_view sign) { return words.find(sign) != std::string::npos; });
+    throw Error(is_conflict ? ErrorKind::engine_conflict : ErrorKind::engine_refused, message);
 }
 
 HttpResponse RestEngine::expect(const HttpRequest& request, const std::string& what,
@@ -540,15 +578,16 @@ void RestEngine::pull_image(const ImageReference& reference, const RegistryAuth&
     if (!auth.header.empty()) {
         pull.headers.push_back("X-Registry-Auth: " + auth.header);
     }
-    PullMessages messages(reference, progress);
+    PullMessages messages(reference, !auth.header.empty(), progress);
     const HttpResponse response =
         send(std::move(pull), what, [&](Bytes bytes) { messages.write(bytes); });
     if (!response.succeeded()) {
-        throw pull_error(reference, words_of(response));
+        throw pull_error(reference, words_of(response), !auth.header.empty());
     }
     messages.finish();
     if (!find_image(reference.engine_name())) {
-        throw pull_error(reference, "the engine reports success, and lacks the image");
+        throw pull_error(reference, "the engine reports success, and lacks the image",
+                         !auth.header.empty());
     }
 }
 
@@ -575,7 +614,7 @@ std::optional<std::string> RestEngine::distribution_digest(const ImageReference&
              !json::parse(response.body, nullptr, false).is_object())) {
             return std::nullopt;
         }
-        throw pull_error(reference, words);
+        throw pull_error(reference, words, !auth.header.empty());
     }
     const std::string digest = text_of(member(document(response, what), "Descriptor"), "digest");
     return digest.empty() ? std::nullopt : std::optional(digest);
@@ -639,10 +678,38 @@ std::string RestEngine::create(std::string_view name, std::string_view body,
     return text_of(document(expect(creation, what), what), "Id");
 }
 
+// Docker gives an empty volume the image's content and owner when a container is made, Podman when
+// its first one starts, whichever that is, also to a volume that was given an owner meanwhile. One
+// whose program cannot exist gets exactly so far, and runs nothing. The other volumes are not in
+// it: a mount's NoCopy says nothing to Podman.
+void RestEngine::fill_volumes(ContainerSpec spec, const std::string& what) {
+    std::erase_if(spec.mounts, [](const VolumeMount& mount) { return !mount.copy_image_content; });
+    json body = body_of(spec);
+    body["Entrypoint"] = {"/.drunner/no-program"};
+    body["Cmd"] = json::array();
+    body["HostConfig"]["NetworkMode"] = "none";
+    const std::string container = create(spec.name, body.dump(), what);
+    HttpRequest start;
+    start.method = "POST";
+    start.path = "/v4.0.0/libpod/containers/" + container + "/init";
+    start.limits.idle = limits_.work;
+    const HttpResponse response = send(std::move(start), what);
+    remove_container(container);
+    if (!response.succeeded() && words_of(response).find("not found") == std::string::npos) {
+        refuse(response, what);
+    }
+}
+
 std::string RestEngine::create_container(const ContainerSpec& spec) {
     const std::string what =
         "create container " +
         (spec.name.empty() ? "of image " + in_quotes(spec.image) : in_quotes(spec.name));
+    const bool fills =
+        std::any_of(spec.mounts.begin(), spec.mounts.end(),
+                    [](const VolumeMount& mount) { return mount.copy_image_content; });
+    if (fills && is_podman()) {
+        fill_volumes(spec, what);
+    }
     json body = body_of(spec);
     try {
         return create(spec.name, body.dump(), what);
@@ -662,7 +729,8 @@ std::string RestEngine::create_container(const ContainerSpec& spec) {
 }
 
 std::string RestEngine::create_container_from(std::string_view name, std::string_view body) {
-    return create(name, body, "create container " + in_quotes(name));
+    const std::string what = "create container " + in_quotes(name);
+    return create(name, is_podman() ? with_known_limits(body) : std::string(body), what);
 }
 
 std::optional<Container> RestEngine::find_container(std::string_view container) {
@@ -702,8 +770,14 @@ std::vector<ContainerSummary> RestEngine::list_containers(const ObjectFilter& fi
     if (!filter.name.empty() && !is_object_name(filter.name)) {
         return containers;
     }
-    for (const json& entry :
-         ask_list("/containers/json?all=1&filters=" + filters_of(filter), "list containers")) {
+    // Podman leaves out what is paused where it is not asked for by its state.
+    const bool all = !filter.running || is_podman();
+    const std::vector<std::string> states = filter.running && all
+                                                ? std::vector<std::string>{"running", "paused"}
+                                                : std::vector<std::string>();
+    for (const json& entry : ask_list(std::string("/containers/json?all=") + (all ? "1" : "0") +
+                                          "&filters=" + filters_of(filter, states),
+                                      "list containers")) {
         ContainerSummary container = summary_of(entry);
         const bool mounts_it =
             filter.volume.empty() ||

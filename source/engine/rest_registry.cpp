@@ -21,10 +21,12 @@
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "engine/credential_source.hpp"
 #include "engine/credentials.hpp"
 #include "engine/http.hpp"
 #include "engine/image_config.hpp"
 #include "engine/json_fields.hpp"
+#include "engine/registry_trouble.hpp"
 #include "host/file.hpp"
 
 namespace drunner {
@@ -189,9 +191,43 @@ struct Refusal {
     Verdict verdict;
     std::string message;
     bool unanswered = false;  // no connection: the engine may reach it
+    RegistryTrouble trouble = RegistryTrouble::unreachable;
+    unsigned wait = 0;  // seconds, where a busy registry names them
 };
 
-class RestRegistry final : public Registry {
+Refusal refused(RegistryTrouble trouble, const std::string& message) {
+    const Verdict verdict = trouble == RegistryTrouble::absent ? Verdict::not_found
+                            : trouble == RegistryTrouble::busy ? Verdict::unreachable
+                                                               : Verdict::denied;
+    return {verdict, message, false, trouble};
+}
+
+// What a 401 or 403 tells of these credentials. Behind a token that their owner was given they are
+// right, and a 401 means what a 403 does. Some registries so hide that they lack the image.
+Refusal denial(int status, const Challenge& challenge, const std::string& registry,
+               const Credentials& credentials) {
+    if (credentials.empty()) {
+        return refused(RegistryTrouble::unauthorized,
+                       registry +
+                           " wants credentials for it, or does not have it; there are none "
+                           "in " +
+                           credentials.source);
+    }
+    if (status == 401 && challenge.scheme != "bearer") {
+        return refused(RegistryTrouble::unauthorized,
+                       registry + " does not accept the credentials from " + credentials.source);
+    }
+    return refused(RegistryTrouble::forbidden, registry + " does not let the account of " +
+                                                   credentials.source +
+                                                   " pull it, or does not have it");
+}
+
+RegistryTrouble tls_trouble(std::string_view words) {
+    const RegistryTrouble trouble = registry_trouble(ImageReference("image"), words);
+    return trouble == RegistryTrouble::none ? RegistryTrouble::bad_certificate : trouble;
+}
+
+class RestRegistry final : public Registry, public CredentialSource {
   public:
     RestRegistry(Engine& engine, const std::string& docker_config, RegistryLimits limits)
         : engine_(engine), limits_(std::move(limits)), store_(docker_config) {}
@@ -202,10 +238,16 @@ class RestRegistry final : public Registry {
         return registry_auth(store_.find(reference.domain()), reference.domain());
     }
 
+    std::string source_of(const ImageReference& reference) override {
+        const Credentials found = store_.find(reference.domain());
+        return found.empty() ? std::string() : found.source;
+    }
+
   private:
     ManifestAnswer ask(const ImageReference& reference);
     std::string ask_registry(const ImageReference& reference);
     Image ask_description(const ImageReference& reference);
+    std::string way_out(const Refusal& refusal, const ImageReference& reference);
     // The answer to a request that the reference's registry allows; its part of the path is below
     // "/v2/NAME/". Throws Refusal for every other answer.
     HttpResponse fetch(const ImageReference& reference, const std::string& method,
@@ -299,6 +341,23 @@ ManifestAnswer RestRegistry::ask(const ImageReference& reference) {
     return {refusal.verdict, "", context + refusal.message};
 }
 
+std::string RestRegistry::way_out(const Refusal& refusal, const ImageReference& reference) {
+    if (refusal.trouble == RegistryTrouble::busy && refusal.wait > 0) {
+        return "sleep " + std::to_string(refusal.wait) + "; drunner registry test " +
+               reference.text();
+    }
+    bool with_credentials = false;
+    try {
+        with_credentials = !credentials(reference).header.empty();
+    } catch (const Error& error) {
+        // Nobody asked for them, so they are not what is wrong.
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+    }
+    return registry_way_out(refusal.trouble, reference, with_credentials);
+}
+
 std::string RestRegistry::ask_registry(const ImageReference& reference) {
     const HttpResponse response = fetch(reference, "HEAD", "manifests/" + reference.manifest());
     std::string digest = response.header("docker-content-digest");
@@ -314,15 +373,10 @@ Image RestRegistry::describe(const ImageReference& reference) {
     try {
         return ask_description(reference);
     } catch (const Refusal& met) {
-        switch (met.verdict) {
-            case Verdict::not_found:
-                throw Error(ErrorKind::image_not_found, context + met.message);
-            case Verdict::denied:
-                throw Error(ErrorKind::registry_denied, context + met.message,
-                            "docker login " + reference.domain());
-            default:
-                throw Error(ErrorKind::registry_unreachable, context + met.message);
-        }
+        const ErrorKind kind = met.verdict == Verdict::not_found ? ErrorKind::image_not_found
+                               : met.verdict == Verdict::denied  ? ErrorKind::registry_denied
+                                                                 : ErrorKind::registry_unreachable;
+        throw Error(kind, context + met.message, way_out(met, reference));
     }
 }
 
@@ -411,10 +465,12 @@ HttpResponse RestRegistry::fetch(const ImageReference& reference, const std::str
         case 200:
             return response;
         case 404:
-            throw Refusal{Verdict::not_found, registry + " does not have it"};
+            throw refused(RegistryTrouble::absent, registry + " does not have it");
         case 401:
         case 403:
-            throw Refusal{Verdict::denied, registry + " denies access"};
+            throw denial(response.status, challenge, registry, store_.find(site.domain));
+        case 429:
+            throw refused(RegistryTrouble::busy, registry + " has had too many requests");
         default:
             throw Refusal{Verdict::unreachable, registry + " answered with HTTP status " +
                                                     std::to_string(response.status)};
@@ -476,7 +532,7 @@ HttpResponse RestRegistry::perform(Http& http, const HttpRequest& request,
             throw Refusal{
                 Verdict::unreachable,
                 (untrusted ? "cannot trust " : "cannot reach ") + registry + ": " + failure.what(),
-                true};
+                true, untrusted ? tls_trouble(failure.what()) : RegistryTrouble::unreachable};
         }
         const bool busy = response.status == 429;
         if ((!busy && response.status < 500) || attempt == most_attempts) {
@@ -489,8 +545,10 @@ HttpResponse RestRegistry::perform(Http& http, const HttpRequest& request,
             pause = std::chrono::seconds(seconds);
         }
         if (pause > limits_.retry_after) {
-            throw Refusal{Verdict::unreachable,
-                          registry + " asks to come back in " + std::to_string(seconds) + " s"};
+            Refusal refusal = refused(RegistryTrouble::busy, registry + " asks to come back in " +
+                                                                 std::to_string(seconds) + " s");
+            refusal.wait = seconds;
+            throw refusal;
         }
         wait(pause);
     }
@@ -535,7 +593,7 @@ Secret RestRegistry::fetch_token(Site& site, const Challenge& challenge, const s
     }
     // A password must not go out in clear because somebody says so.
     if (!address || (address->base.starts_with("http:") && !is_plain)) {
-        throw Refusal{Verdict::denied, registry + " names an unusable token service"};
+        throw refused(RegistryTrouble::none, registry + " names an unusable token service");
     }
     const std::string service = challenge.parameter("service");
     HttpRequest request;
@@ -569,7 +627,15 @@ Secret RestRegistry::fetch_token(Site& site, const Challenge& challenge, const s
         throw;
     }
     if (response.status == 401 || response.status == 403 || response.status == 400) {
-        throw Refusal{Verdict::denied, "the token service of " + registry + " denies access"};
+        const std::string service_of = "the token service of " + registry;
+        if (credentials.empty()) {
+            throw refused(
+                RegistryTrouble::unauthorized,
+                service_of + " wants credentials, and there are none in " + credentials.source);
+        }
+        throw refused(
+            response.status == 403 ? RegistryTrouble::forbidden : RegistryTrouble::unauthorized,
+            service_of + " does not accept the credentials from " + credentials.source);
     }
     const json document = json::parse(response.body, nullptr, false);
     std::string token;
@@ -586,8 +652,8 @@ Secret RestRegistry::fetch_token(Site& site, const Challenge& challenge, const s
     }
     // It becomes a header.
     if (token.find_first_of("\r\n") != std::string::npos) {
-        throw Refusal{Verdict::denied,
-                      "the token service of " + registry + " gave no usable token"};
+        throw refused(RegistryTrouble::none,
+                      "the token service of " + registry + " gave no usable token");
     }
     return Secret(std::move(token));
 }

@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -199,7 +201,7 @@ std::string read_file(const std::string& path) {
         throw system_error("cannot read " + quoted(path), errno);
     }
     std::string content;
-    std::array<char, 65536> buffer{};
+    std::array<char, 65536> buffer;  // cleared, it would cost more than most files take to read
     while (true) {
         const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
         if (got == 0) {
@@ -221,6 +223,12 @@ void append_line(const std::string& path, std::string_view line) {
         open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd.valid()) {
         throw system_error("cannot open " + quoted(path), errno);
+    }
+    // Others append as well, also threads of this process.
+    while (flock(fd.get(), LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            throw system_error("cannot write " + quoted(path), errno);
+        }
     }
     const off_t whole = end_of_last_line(fd.get(), path);
     try {
@@ -258,6 +266,19 @@ void create_file(const std::string& path, std::string_view content, mode_t mode)
         unlink(beside.c_str());
         throw;
     }
+}
+
+FileDescriptor memory_file(std::string_view content) {
+    const std::string name = "a file in memory";
+    FileDescriptor file(memfd_create("drunner", MFD_CLOEXEC));
+    if (!file.valid()) {
+        throw system_error("cannot make " + name, errno);
+    }
+    write_all(file.get(), content, name);
+    if (lseek(file.get(), 0, SEEK_SET) != 0) {
+        throw system_error("cannot read " + name, errno);
+    }
+    return file;
 }
 
 bool make_directories(const std::string& path, mode_t mode) {

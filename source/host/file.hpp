@@ -47,6 +47,9 @@ void create_file(const std::string& path, std::string_view content, mode_t mode 
 // absent, and syncs. What a power cut or a full disk left of a line goes.
 void append_line(const std::string& path, std::string_view line);
 
+// Open at its beginning, in no directory and on no disk.
+FileDescriptor memory_file(std::string_view content);
+
 // Makes it and its parents; existing ones keep their mode. Says whether the last was created.
 bool make_directories(const std::string& path, mode_t mode = 0700);
 // Removes a file, link or tree, without following links or leaving its file system; false where

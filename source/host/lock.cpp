@@ -25,14 +25,18 @@ namespace drunner {
 namespace {
 
 constexpr std::chrono::milliseconds poll_interval{50};
+// All of the file is read at once, so a command line must not fill it.
+constexpr std::size_t longest_content = 4096;
+constexpr std::size_t longest_command = 1000;
 
 // The file's content: "PID START SINCE\nCOMMAND\n", START as process_start_time() says it, SINCE in
-// seconds since 1970.
+// seconds since 1970; and "CHILD\n" where a child is admitted.
 struct Holder {
     pid_t pid = 0;
     unsigned long long start_time = 0;
     long long since = 0;
     std::string command;
+    pid_t admitted = 0;
 };
 
 template <typename Number>
@@ -54,7 +58,7 @@ bool lives(const Holder& holder) {
 // Empty where the content names no process that lives: a holder that was killed leaves its name
 // behind, though not its lock.
 std::optional<Holder> read_holder(int fd) {
-    std::array<char, 4096> buffer{};
+    std::array<char, longest_content> buffer{};
     const ssize_t length = pread(fd, buffer.data(), buffer.size(), 0);
     if (length <= 0) {
         return std::nullopt;
@@ -65,22 +69,28 @@ std::optional<Holder> read_holder(int fd) {
         !take_number(text, '\n', holder.since) || holder.start_time == 0 || !lives(holder)) {
         return std::nullopt;
     }
-    holder.command = trim(text);
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    holder.command = trim(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    take_number(text, '\n', holder.admitted);
     return holder;
 }
 
 void write_holder(int fd, const std::string& command) {
     const pid_t pid = getpid();
     const std::string text =
-        fmt::format("{} {} {}\n{}\n", pid, process_start_time(pid), std::time(nullptr), command);
+        fmt::format("{} {} {}\n{}\n", pid, process_start_time(pid), std::time(nullptr),
+                    printable(command).substr(0, longest_command));
     // Where the name cannot be written (a full disk) the lock still holds.
     [[maybe_unused]] const bool written =
         ftruncate(fd, 0) == 0 && pwrite(fd, text.data(), text.size(), 0) > 0;
 }
 
-bool is_ancestor(const Holder& holder) {
-    for (pid_t pid = getppid(); pid > 0; pid = process_stat(pid).parent) {
-        if (pid == holder.pid) {
+bool admits_us(const Holder& holder) {
+    pid_t parent = 0;
+    for (pid_t pid = getpid(); holder.admitted > 0 && pid > 0; pid = parent) {
+        parent = process_stat(pid).parent;
+        if (pid == holder.admitted && parent == holder.pid) {
             return true;
         }
     }
@@ -133,7 +143,7 @@ FileLock FileLock::acquire(const std::string& path, const std::string& command,
             throw system_error("cannot lock '" + path + "'", errno);
         }
         const std::optional<Holder> holder = read_holder(fd.get());
-        if (holder && is_ancestor(*holder)) {
+        if (holder && admits_us(*holder)) {
             lock.nested_ = true;
             return lock;
         }
@@ -156,10 +166,23 @@ FileLock::~FileLock() {
     }
 }
 
+void FileLock::admit(pid_t child) const {
+    std::array<char, longest_content> buffer{};
+    const ssize_t length = pread(fd_.get(), buffer.data(), buffer.size(), 0);
+    const std::string_view content(buffer.data(),
+                                   static_cast<std::size_t>(std::max<ssize_t>(length, 0)));
+    const std::size_t end = content.find('\n', content.find('\n') + 1) + 1;
+    const std::string text = fmt::format("{}\n", child);
+    // Where it cannot be written the child is refused, as everybody is.
+    [[maybe_unused]] const bool written =
+        end > 0 && ftruncate(fd_.get(), static_cast<off_t>(end)) == 0 &&
+        pwrite(fd_.get(), text.data(), text.size(), static_cast<off_t>(end)) > 0;
+}
+
 std::string FileLock::holder(const std::string& path) {
     const FileDescriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     const std::optional<Holder> holder = fd.valid() ? read_holder(fd.get()) : std::nullopt;
-    return holder && !is_ancestor(*holder) ? describe(*holder) : std::string();
+    return holder && !admits_us(*holder) ? describe(*holder) : std::string();
 }
 
 }  // namespace drunner

@@ -14,13 +14,13 @@ namespace drunner {
 class FileLock {
   public:
     // Waits up to `wait` for it. Throws Error(locked) naming the holder's pid, command and age;
-    // Error(interrupted). Where the holder is an ancestor of this process (a hook of the operation
-    // that holds it called drunner) the lock counts as held: nested() is then true.
+    // Error(interrupted). Where the holder admitted an ancestor of this process (a hook of the
+    // operation that holds it called drunner) the lock counts as held: nested() is then true.
     static FileLock acquire(const std::string& path, const std::string& command,
                             std::chrono::seconds wait);
 
     // Says who holds the lock, without waiting or taking it: empty where nobody does, or where the
-    // holder is an ancestor of this process. "pid 12, 'drunner update blog', 5 s ago".
+    // holder admitted an ancestor of this process. "pid 12, 'drunner update blog', 5 s ago".
     static std::string holder(const std::string& path);
 
     FileLock(FileLock&&) noexcept = default;
@@ -29,6 +29,11 @@ class FileLock {
     ~FileLock();
 
     bool nested() const { return nested_; }
+
+    // The lock counts as held for this child of the holder and all below it, instead of the one
+    // that was admitted before. Only it: a process that works on several services holds several
+    // locks, and a hook of one service is not to be taken for one of another's.
+    void admit(pid_t child) const;
 
   private:
     FileLock() = default;

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -67,6 +68,11 @@ std::string default_route_address() {
     std::array<char, INET_ADDRSTRLEN> text{};
     return inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size()) == nullptr ? loopback
                                                                                       : text.data();
+}
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
 }  // namespace drunner

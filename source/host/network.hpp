@@ -8,4 +8,7 @@ namespace drunner {
 // 127.0.0.1 on a host without one.
 std::string default_route_address();
 
+// This host's name, "localhost" where it has none.
+std::string host_name();
+
 }  // namespace drunner

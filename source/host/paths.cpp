@@ -113,6 +113,30 @@ std::string Paths::audit_lock() const {
     return locks() + "/audit+.lock";
 }
 
+std::string Paths::schedules() const {
+    return state() + "/schedules";
+}
+
+std::string Paths::schedules_lock() const {
+    return locks() + "/schedules+.lock";
+}
+
+std::string Paths::schedule_lock(const std::string& id) const {
+    return locks() + "/" + id + "+schedule.lock";
+}
+
+std::string Paths::systemd_units() const {
+    return prefix_ + "/etc/systemd/system";
+}
+
+std::string Paths::systemd_runs() const {
+    return prefix_ + "/run/systemd/system";
+}
+
+std::string Paths::cron_table() const {
+    return prefix_ + "/etc/cron.d/drunner";
+}
+
 std::string Paths::log_directory() const {
     return prefix_ + "/var/log/drunner";
 }

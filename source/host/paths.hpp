@@ -24,6 +24,7 @@ namespace drunner {
 //   P/var/lib/drunner/tests/ID/                   the prefix of a `drunner test` that goes on
 //   P/var/lib/drunner/images/                     what was read out of images, a cache
 //   P/var/lib/drunner/backups/S/                  backups without a FILE
+//   P/var/lib/drunner/schedules/ID.json           a schedule
 //   P/var/lib/drunner/undelete/S-UTC.tar.zst      final backups of obliterated services
 //   P/var/lib/drunner/undelete/S-UTC.tar.zst.secrets/  the secrets that one does not hold
 //   P/run/drunner/S.lock                          the lock of a service
@@ -33,6 +34,10 @@ namespace drunner {
 //   P/run/drunner/serve.sock, serve+.lock         where drunner serve listens, and that it runs
 //   P/run/drunner/watch+.lock                     held by drunner watch
 //   P/run/drunner/audit+.lock                     held while a line is added to the audit trail
+//   P/run/drunner/schedules+.lock                 held while a schedule or its timer changes
+//   P/run/drunner/ID+schedule.lock                held while a scheduled job runs
+//   P/etc/systemd/system/, P/etc/cron.d/drunner   timers of schedules
+//   P/run/systemd/system                          is there where systemd runs
 //   P/var/log/drunner/                            log
 //   P/var/log/drunner/audit*.log                  audit trail
 //   P/usr/local/bin/S                             launchers (LAUNCHERDIR)
@@ -66,6 +71,12 @@ class Paths {
     std::string backups() const;
     std::string backups(const ServiceName& name) const;
     std::string undelete() const;
+    std::string schedules() const;
+    std::string schedules_lock() const;
+    std::string schedule_lock(const std::string& id) const;
+    std::string systemd_units() const;
+    std::string systemd_runs() const;
+    std::string cron_table() const;
     std::string locks() const;
     std::string lock(const ServiceName& name) const;
     std::string drill_lock(const ServiceName& name) const;

@@ -15,6 +15,7 @@
 
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
+#include "host/exec_pointers.hpp"
 
 namespace drunner {
 namespace {
@@ -35,15 +36,6 @@ Pipe make_pipe() {
         throw system_error("cannot make a pipe", errno);
     }
     return {FileDescriptor(ends[0]), FileDescriptor(ends[1])};
-}
-
-std::vector<char*> pointers(std::vector<std::string>& words) {
-    std::vector<char*> result;
-    for (std::string& word : words) {
-        result.push_back(word.data());
-    }
-    result.push_back(nullptr);
-    return result;
 }
 
 void limit(__rlimit_resource resource, rlim_t value) {
@@ -111,8 +103,8 @@ PipedProcess::PipedProcess(const PipedStart& start) : PipedProcess() {
     }
     std::vector<std::string> arguments = start.arguments;
     std::vector<std::string> environment = start.environment;
-    const std::vector<char*> argument_pointers = pointers(arguments);
-    const std::vector<char*> environment_pointers = pointers(environment);
+    const std::vector<char*> argument_pointers = exec_pointers(arguments);
+    const std::vector<char*> environment_pointers = exec_pointers(environment);
     pid_ = fork();
     if (pid_ < 0) {
         throw system_error("cannot start '" + start.arguments[0] + "'", errno);

@@ -26,6 +26,7 @@
 
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
+#include "host/exec_pointers.hpp"
 #include "host/file.hpp"
 
 namespace drunner {
@@ -36,9 +37,8 @@ using std::chrono::milliseconds;
 
 // How often a wait looks for a cancellation, and at the terminal, when nothing else wakes it.
 constexpr milliseconds tick{50};
-constexpr std::chrono::seconds termination_grace{10};
 // How long output may still come from what a program left running in the background.
-constexpr milliseconds drain_grace{300};
+constexpr milliseconds drain_grace{1000};
 constexpr int exec_failed = 127;
 
 // True while a process of the group runs; zombies do not.
@@ -60,15 +60,6 @@ bool group_runs(pid_t group) {
 
 ExitStatus shell_status(int wait_status) {
     return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
-
-std::vector<char*> pointers(std::vector<std::string>& words) {
-    std::vector<char*> result;
-    for (std::string& word : words) {
-        result.push_back(word.data());
-    }
-    result.push_back(nullptr);
-    return result;
 }
 
 // Only async-signal-safe calls, from here to exec: the child of a process with threads may do
@@ -299,6 +290,14 @@ Caller caller() {
     return {getuid(), sudo_user == nullptr ? std::string() : std::string(sudo_user)};
 }
 
+std::vector<std::string> own_environment() {
+    std::vector<std::string> environment;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        environment.emplace_back(*variable);
+    }
+    return environment;
+}
+
 unsigned long long process_start_time(pid_t pid) {
     return process_stat(pid).start_time;
 }
@@ -310,8 +309,8 @@ BoundedResult run_bounded(const BoundedProcess& process) {
     Pair channel = make_channel();
     std::vector<std::string> arguments = process.arguments;
     std::vector<std::string> environment = process.environment;
-    const std::vector<char*> argument_pointers = pointers(arguments);
-    const std::vector<char*> environment_pointers = pointers(environment);
+    const std::vector<char*> argument_pointers = exec_pointers(arguments);
+    const std::vector<char*> environment_pointers = exec_pointers(environment);
 
     const pid_t session = fork();
     if (session < 0) {
@@ -319,7 +318,7 @@ BoundedResult run_bounded(const BoundedProcess& process) {
     }
     if (session == 0) {
         become(process, argument_pointers.data(), environment_pointers.data(), channel.childs.get(),
-               terminal.slave(), output.childs.get());
+               process.input < 0 ? terminal.slave() : process.input, output.childs.get());
     }
     channel.childs.reset();
     output.childs.reset();
@@ -381,7 +380,7 @@ BoundedResult run_bounded(const BoundedProcess& process) {
                 child.signal_group(SIGTERM);
                 // A stopped process does not see the signal before it goes on.
                 child.signal_group(SIGCONT);
-                kill_at = now + termination_grace;
+                kill_at = now + process.grace;
             }
         } else if (now >= *kill_at) {
             child.signal_group(SIGKILL);
@@ -471,8 +470,8 @@ ExitStatus run_attached(const std::vector<std::string>& arguments,
             variables.emplace_back(inherited);
         }
     }
-    const std::vector<char*> word_pointers = pointers(words);
-    const std::vector<char*> variable_pointers = pointers(variables);
+    const std::vector<char*> word_pointers = exec_pointers(words);
+    const std::vector<char*> variable_pointers = exec_pointers(variables);
     Pair channel = make_pipe();
 
     // A signal that comes before the child is known waits until it is.

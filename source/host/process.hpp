@@ -32,6 +32,9 @@ struct Caller {
 };
 Caller caller();
 
+// The variables of this process, "KEY=value".
+std::vector<std::string> own_environment();
+
 // 0 where there is no such process.
 unsigned long long process_start_time(pid_t pid);
 
@@ -45,6 +48,8 @@ struct BoundedProcess {
     // Called in the parent as soon as the child's process group exists, before it executes
     // anything; the journal records it.
     std::function<void(pid_t group)> started;
+    int input = -1;  // its stdin: a descriptor of the caller's, -1 where it has none
+    std::chrono::seconds grace{10};  // between SIGTERM and SIGKILL
 };
 
 struct BoundedResult {
@@ -52,11 +57,11 @@ struct BoundedResult {
     bool timed_out = false;
 };
 
-// Runs a program in a session and process group of its own: stdin a pseudo-terminal at end of
-// file, umask 022, all signals at their defaults, no descriptor but 0, 1 and 2. At the limit, or
-// when cancellation is pending, the whole group gets SIGTERM and ten seconds later SIGKILL; a
-// cancellation throws Error(interrupted) after that. Descendants that outlive the program but
-// left no pipe open are not waited for.
+// Runs a program in a session and process group of its own: stdin `input`, or a pseudo-terminal
+// at end of file, umask 022, all signals at their defaults, no descriptor but 0, 1 and 2. At the
+// limit, or when cancellation is pending, the whole group gets SIGTERM and `grace` later
+// SIGKILL; a cancellation throws Error(interrupted) after that. Descendants that outlive the
+// program but left no pipe open are not waited for.
 BoundedResult run_bounded(const BoundedProcess& process);
 
 // Ends a process group: SIGTERM, up to `grace`, then SIGKILL. Only where its leader still is the

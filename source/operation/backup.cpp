@@ -10,13 +10,18 @@
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
+#include "host/lock.hpp"
 #include "host/process.hpp"
+#include "host/tree_size.hpp"
+#include "operation/backup_directory.hpp"
 #include "operation/backup_steps.hpp"
+#include "operation/backup_target.hpp"
 #include "operation/changes.hpp"
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
 #include "operation/steps.hpp"
+#include "operation/streamed_volumes.hpp"
 #include "operation/update_steps.hpp"
 #include "operation/volumes.hpp"
 #include "service/secrets.hpp"
@@ -39,8 +44,7 @@ std::vector<BackupVolume> volumes_of(Machine& machine, const Manifest& manifest)
                             "' is missing; there is nothing to back up in its place",
                         "drunner status " + manifest.name.text());
         }
-        volumes.push_back({managed.path, managed.name, volume->driver, volume->labels,
-                           volume->options, access.directory(*volume)});
+        volumes.push_back(backup_volume(access, *volume, managed.path));
     }
     return volumes;
 }
@@ -52,8 +56,7 @@ std::string new_backup_path(const Machine& machine, const ServiceName& name,
         make_directories(directory);
     }
     const auto path_at = [&](TimePoint time) {
-        return directory + "/" + compact_utc(time) + ".tar.zst" +
-               (request.key.empty() ? "" : ".age");
+        return directory + "/" + backup_file_name(time, !request.key.empty());
     };
     TimePoint time = machine.clock.now();
     while (exists(path_at(time))) {
@@ -96,14 +99,31 @@ void require_new_file(const ServiceName& name, const std::string& file) {
     }
 }
 
-// The last backup tells what this one will take; the first one finds out.
-void require_room(const std::string& file, const Manifest& manifest) {
-    if (!manifest.last_backup) {
+// What the volumes hold, in bytes of their files, as far as they can be reached.
+std::uint64_t size_of(const std::vector<BackupVolume>& volumes) {
+    std::uint64_t sum = 0;
+    for (const BackupVolume& volume : volumes) {
+        sum += volume.streamed ? 0 : bytes_below(volume.source);
+    }
+    return sum;
+}
+
+// Says what is free. The last backup tells what this one will take; before the first, the volumes
+// tell what it takes at most.
+void require_room(Machine& machine, const std::string& file, const Manifest& manifest,
+                  const std::vector<BackupVolume>& volumes) {
+    const std::string directory = parent_of(file);
+    const std::uint64_t free = room_in(directory);
+    if (!manifest.last_backup || manifest.last_backup->written_bytes == 0) {
+        machine.progress.note("the volumes of '" + manifest.name.text() + "' hold " +
+                              human_size(size_of(volumes)) + ", and " + human_size(free) +
+                              " are free in '" + printable(directory) + "'");
         return;
     }
-    const std::string directory = parent_of(file);
     const std::uint64_t needed = manifest.last_backup->written_bytes;
-    const std::uint64_t free = room_in(directory);
+    machine.progress.note("the last backup of '" + manifest.name.text() + "' took " +
+                          human_size(needed) + ", and " + human_size(free) + " are free in '" +
+                          printable(directory) + "'");
     if (free < needed) {
         throw Error(ErrorKind::no_space,
                     "'" + printable(directory) + "' has " + human_size(free) +
@@ -111,23 +131,6 @@ void require_room(const std::string& file, const Manifest& manifest) {
                         human_size(needed) + ": " + human_size(needed - free) + " are missing",
                     "drunner backup " + manifest.name.text() + " OTHERDIRECTORY/FILE");
     }
-}
-
-// What the volumes hold, in bytes of their files; only asked for where a disk was too small.
-std::uint64_t size_of(const std::vector<BackupVolume>& volumes) {
-    namespace fs = std::filesystem;
-    std::uint64_t sum = 0;
-    for (const BackupVolume& volume : volumes) {
-        std::error_code ignored;
-        for (auto entry = fs::recursive_directory_iterator(volume.source, ignored);
-             entry != fs::recursive_directory_iterator(); entry.increment(ignored)) {
-            if (entry->symlink_status(ignored).type() == fs::file_type::regular) {
-                const std::uintmax_t size = entry->file_size(ignored);
-                sum += ignored ? 0 : size;
-            }
-        }
-    }
-    return sum;
 }
 
 // Where the disk is too small, the error says how much is missing.
@@ -166,6 +169,11 @@ void hand_on(Machine& machine, const ServiceName& name, const std::string& file)
                            "BACKUP_FILE=" + file};
     process.limit = longest_after_backup;
     process.output = [&](std::string_view bytes) { machine.progress.script_output(bytes); };
+    process.started = [&](pid_t group) {
+        if (machine.lock != nullptr) {
+            machine.lock->admit(group);
+        }
+    };
     const BoundedResult result = run_bounded(process);
     if (result.timed_out || result.status != 0) {
         throw Error(ErrorKind::script_failed,
@@ -177,6 +185,15 @@ void hand_on(Machine& machine, const ServiceName& name, const std::string& file)
 }
 
 }  // namespace
+
+BackupVolume backup_volume(VolumeAccess& access, const Volume& volume, const std::string& path) {
+    BackupVolume found{path, volume.name, volume.driver, volume.labels, volume.options, {}};
+    found.streamed = !access.why_streamed(volume).empty();
+    if (!found.streamed) {
+        found.source = access.directory(volume);
+    }
+    return found;
+}
 
 BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
     const Release& release = manifest.release();
@@ -190,11 +207,13 @@ BackupHeader header_of(const Machine& machine, const Manifest& manifest) {
     header.settings = manifest.settings;
     header.secrets_left_out = manifest.secrets;
     header.excludes = release.config.backup_exclude;
+    header.after = release.config.after;
     return header;
 }
 
 void perform_backup(Machine& machine, Transaction& transaction, const ServiceName& name,
-                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report) {
+                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report,
+                    TargetUpload* upload) {
     const std::string outer = machine.paths.service(name) + "/backup-" + transaction.id();
     const std::string hook_directory = outer + "/files";
     transaction.perform(make_path(outer, [&] { make_hook_directory(outer); }));
@@ -215,6 +234,22 @@ void perform_backup(Machine& machine, Transaction& transaction, const ServiceNam
     BackupJob job;
     job.header = plan.header;
     job.header.volumes = plan.find_volumes();
+    std::unique_ptr<MountedVolumes> mounted;
+    for (const BackupVolume& volume : job.header.volumes) {
+        if (volume.streamed) {
+            report.streamed.push_back(volume.name);
+        }
+    }
+    if (!report.streamed.empty()) {
+        tell_streamed_reading(machine, report.streamed);
+        transaction.perform(mount_volumes(machine, plan.header.image_id, transaction.id(),
+                                          report.streamed, mounted));
+        for (BackupVolume& volume : job.header.volumes) {
+            if (volume.streamed) {
+                volume.stream = mounted->stream(volume.name);
+            }
+        }
+    }
     job.scripts_directory = plan.scripts_directory;
     job.hook_directory = hook_directory;
     if (!request.key.empty()) {
@@ -232,7 +267,12 @@ void perform_backup(Machine& machine, Transaction& transaction, const ServiceNam
     }
     job.key = request.key;
     job.level = request.level;
-    if (request.output >= 0) {
+    job.workers = request.workers;
+    job.want_sha256 = request.want_sha256 || upload != nullptr;
+    if (upload != nullptr) {
+        report.result = write_backup(
+            job, [&](Bytes bytes) { upload->write(bytes); }, machine.progress);
+    } else if (request.output >= 0) {
         report.result = write_backup(
             job, [&](Bytes bytes) { write_all(request.output, bytes); }, machine.progress);
     } else {
@@ -275,7 +315,7 @@ unsigned long long room_in(std::string directory) {
 
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request) {
     check_backup_key(request.key);
-    const bool to_file = request.output < 0;
+    const bool to_file = request.output < 0 && request.target == nullptr;
     if (to_file && !request.file.empty()) {
         require_new_file(name, request.file);
     }
@@ -291,23 +331,36 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
     plan.scripts_directory = machine.paths.release_scripts(name, manifest.current);
     plan.hook_version = manifest.release().config.version;
     plan.find_volumes = [&] { return volumes_of(machine, manifest); };
-    plan.find_volumes();
+    const std::vector<BackupVolume> volumes = plan.find_volumes();
     BackupReport report;
     report.excludes = plan.header.excludes;
-    report.file = !to_file               ? "-"
-                  : request.file.empty() ? new_backup_path(machine, name, request)
-                                         : request.file;
+    report.file = request.target != nullptr ? request.target->name_of(name, "new")
+                  : !to_file                ? "-"
+                  : request.file.empty()    ? new_backup_path(machine, name, request)
+                                            : request.file;
     if (to_file) {
-        require_room(report.file, manifest);
+        require_room(machine, report.file, manifest, volumes);
+        tell_change(machine, "backup '" + printable(report.file) + "' is new");
+    }
+    if (request.target != nullptr) {
+        // Before anything is stopped for a place that is none.
+        request.target->list(name);
         tell_change(machine, "backup '" + printable(report.file) + "' is new");
     }
     if (machine.check) {
         return report;
     }
+    std::unique_ptr<TargetUpload> upload;
     transact(machine, name, "backup", [&](Transaction& transaction) {
         // What backupstart paused or stopped comes back also where backup fails.
         transaction.perform(remember_containers(machine, name));
-        perform_backup(machine, transaction, name, plan, request, report);
+        if (request.target != nullptr) {
+            upload = request.target->begin(name, machine.clock.now(), !request.key.empty());
+        }
+        perform_backup(machine, transaction, name, plan, request, report, upload.get());
+        if (upload != nullptr) {
+            report.file = request.target->name_of(name, upload->finish(report.result.sha256));
+        }
         // Inside another operation service.json is that one's to write.
         if (!machine.nested) {
             Manifest recorded = manifest;
@@ -321,6 +374,9 @@ BackupReport backup(Machine& machine, const ServiceName& name, const BackupReque
             transaction.perform(write_manifest(machine, recorded));
         }
     });
+    if (upload != nullptr) {
+        upload->keep();
+    }
     warn_of_loss(machine, manifest, report.result);
     if (!report.secrets_left_out.empty()) {
         machine.progress.warning(

@@ -13,7 +13,13 @@ namespace {
 
 constexpr std::array<std::string_view, 2> endings{".tar.zst", ".tar.zst.age"};
 
-std::optional<TimePoint> time_of(std::string_view name) {
+}  // namespace
+
+std::string backup_file_name(TimePoint time, bool encrypted) {
+    return compact_utc(time) + std::string(endings[encrypted ? 1 : 0]);
+}
+
+std::optional<TimePoint> backup_time(std::string_view name) {
     for (const std::string_view ending : endings) {
         if (name.ends_with(ending)) {
             return parse_compact_utc(name.substr(0, name.size() - ending.size()));
@@ -21,8 +27,6 @@ std::optional<TimePoint> time_of(std::string_view name) {
     }
     return std::nullopt;
 }
-
-}  // namespace
 
 std::vector<StoredBackup> stored_backups(const std::string& directory, const ServiceName& service,
                                          std::vector<std::string>& unknown) {
@@ -33,7 +37,7 @@ std::vector<StoredBackup> stored_backups(const std::string& directory, const Ser
     }
     for (const std::string& name : directory_entries(own)) {
         const std::string file = own + "/" + name;
-        const std::optional<TimePoint> time = time_of(name);
+        const std::optional<TimePoint> time = backup_time(name);
         if (time && file_type(file) == FileType::regular) {
             backups.push_back({file, *time});
         } else {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/service_name.hpp"
@@ -9,6 +11,10 @@
 namespace drunner {
 
 // A directory as BACKUPDIR is one: DIRECTORY/SERVICE/UTC.tar.zst, or .tar.zst.age.
+
+// The name of a backup made then, and what such a name says; empty for any other.
+std::string backup_file_name(TimePoint time, bool encrypted);
+std::optional<TimePoint> backup_time(std::string_view name);
 
 struct StoredBackup {
     std::string file;

@@ -6,8 +6,11 @@
 
 #include "operation/operations.hpp"
 #include "operation/transaction.hpp"
+#include "operation/volumes.hpp"
 
 namespace drunner {
+
+class TargetUpload;
 
 // What a backup is made of, for every operation that makes one.
 struct BackupPlan {
@@ -19,13 +22,19 @@ struct BackupPlan {
     std::function<std::vector<BackupVolume>()> find_volumes;
 };
 
+// A volume as it stands in a backup: with the directory where its data lies, or as one to be
+// streamed.
+BackupVolume backup_volume(VolumeAccess& access, const Volume& volume, const std::string& path);
+
 // The header of a backup of the service as it stands, without its volumes.
 BackupHeader header_of(const Machine& machine, const Manifest& manifest);
 
-// The steps of a backup to request.output or report.file: backupstart, the file, backupend. To be
-// performed after remember_containers. Throws Error(script_failed) where a hook fails.
+// The steps of a backup to `upload`, request.output or report.file: backupstart, the file,
+// backupend. To be performed after remember_containers. Throws Error(script_failed) where a hook
+// fails.
 void perform_backup(Machine& machine, Transaction& transaction, const ServiceName& name,
-                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report);
+                    const BackupPlan& plan, const BackupRequest& request, BackupReport& report,
+                    TargetUpload* upload = nullptr);
 
 // Says which files are missing in the backup or changed while they were read.
 void tell_left_out(Machine& machine, const BackupResult& result);

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "backup/backup_file.hpp"
+#include "backup/streamed_tree.hpp"
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
@@ -16,6 +18,7 @@
 #include "host/tree_clone.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/steps.hpp"
+#include "operation/streamed_volumes.hpp"
 #include "operation/volumes.hpp"
 
 namespace drunner {
@@ -89,7 +92,7 @@ void require_space(const Machine& machine, const SnapshotPlan& plan) {
     };
     add(machine.paths.services(), plan.archived_bytes);
     for (const SnapshotPlan::Entry& volume : plan.volumes) {
-        if (!volume.clone) {
+        if (!volume.clone && !volume.data.empty()) {
             add(volume.data, tree_size(volume.data));
         }
     }
@@ -105,20 +108,35 @@ void require_space(const Machine& machine, const SnapshotPlan& plan) {
     }
 }
 
+// Nobody tells how much a volume holds that can only be streamed: its data is read once, or until
+// it is more than the limit.
+std::uint64_t size_of_streamed(Machine& machine, const std::string& image,
+                               const std::vector<std::string>& volumes) {
+    if (volumes.empty() || machine.check) {
+        return 0;
+    }
+    const MountedVolumes mounted(machine, image, "size", volumes);
+    std::uint64_t size = 0;
+    for (const std::string& volume : volumes) {
+        size += streamed_size(mounted.stream(volume), machine.config.snapshot_limit);
+    }
+    return size;
+}
+
 // Empty where a snapshot of the volume can be taken, which is then in `entry`.
 std::string why_left_out(Machine& machine, VolumeAccess& access, SnapshotPlan::Entry& entry) {
     const SnapshotPolicy policy = machine.config.snapshot;
     if (policy == SnapshotPolicy::off) {
         return "SNAPSHOT is off";
     }
-    try {
-        entry.data = access.directory(entry.name);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::system) {
-            throw;
-        }
-        return std::string("drunner ") + error.what();
+    const std::optional<Volume> volume = machine.engine.find_volume(entry.name);
+    if (!volume) {
+        throw Error(ErrorKind::volume_missing, "volume '" + entry.name + "' is missing");
     }
+    if (const std::string why = access.why_streamed(*volume); !why.empty()) {
+        return policy == SnapshotPolicy::reflink ? "SNAPSHOT is reflink, and " + why : "";
+    }
+    entry.data = access.directory(*volume);
     if (is_mount_point(entry.data)) {
         return "'" + entry.data + "' is a mount point, which cannot be exchanged";
     }
@@ -208,8 +226,10 @@ void keep_data(const Paths& paths, const ServiceName& service, int release,
 }
 
 SnapshotPlan plan_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes,
-                           std::uint64_t kept_bytes) {
+                           const std::string& image, std::uint64_t kept_bytes) {
     SnapshotPlan plan;
+    plan.image = image;
+    std::vector<std::string> streamed;
     VolumeAccess access(machine);
     for (const ManagedVolume& volume : volumes) {
         SnapshotPlan::Entry entry{volume.path, volume.name, "", false};
@@ -217,9 +237,14 @@ SnapshotPlan plan_snapshot(Machine& machine, const std::vector<ManagedVolume>& v
             plan.left_out[volume.name] = std::move(why);
             continue;
         }
-        plan.archived_bytes += entry.clone ? 0 : tree_size(entry.data);
+        if (entry.data.empty()) {
+            streamed.push_back(entry.name);
+        } else {
+            plan.archived_bytes += entry.clone ? 0 : tree_size(entry.data);
+        }
         plan.volumes.push_back(std::move(entry));
     }
+    plan.archived_bytes += size_of_streamed(machine, image, streamed);
     if (plan.archived_bytes + kept_bytes > machine.config.snapshot_limit) {
         const std::string why =
             human_size(plan.archived_bytes) + " of data" +
@@ -232,7 +257,9 @@ SnapshotPlan plan_snapshot(Machine& machine, const std::vector<ManagedVolume>& v
             return !volume.clone;
         });
         plan.archived_bytes = 0;
+        streamed.clear();
     }
+    tell_streamed_reading(machine, streamed);
     require_space(machine, plan);
     for (const auto& [name, why] : plan.left_out) {
         machine.progress.warning("data of '" + name + "' cannot be rolled back because " + why);
@@ -245,11 +272,16 @@ Step snapshot_volumes(Machine& machine, const ServiceName& service, const Snapsh
     const std::string directory = machine.paths.snapshot(service, operation);
     json volumes = json::array();
     for (const SnapshotPlan::Entry& volume : plan.volumes) {
-        volumes.push_back({{"data", volume.data},
-                           {"beside", staging_directory(volume.data, operation)},
-                           {"path", volume.path}});
+        volumes.push_back({{"path", volume.path}});
+        if (volume.data.empty()) {
+            volumes.back()["streamed"] = volume.name;
+        } else {
+            volumes.back()["data"] = volume.data;
+            volumes.back()["beside"] = staging_directory(volume.data, operation);
+        }
     }
-    return {"snapshot-volumes", json{{"directory", directory}, {"volumes", volumes}}.dump(),
+    return {"snapshot-volumes",
+            json{{"directory", directory}, {"volumes", volumes}, {"image", plan.image}}.dump(),
             [&machine, service, plan, directory, operation] {
                 make_directories(directory);
                 KeptData taken;
@@ -258,6 +290,16 @@ Step snapshot_volumes(Machine& machine, const ServiceName& service, const Snapsh
                 BackupJob job;
                 job.header.service = service.text();
                 job.level = 1;
+                std::vector<std::string> streamed;
+                for (const SnapshotPlan::Entry& volume : plan.volumes) {
+                    if (volume.data.empty()) {
+                        streamed.push_back(volume.name);
+                    }
+                }
+                std::optional<MountedVolumes> mounted;
+                if (!streamed.empty()) {
+                    mounted.emplace(machine, plan.image, operation, streamed);
+                }
                 const PausedContainers paused(machine, service);
                 for (const SnapshotPlan::Entry& volume : plan.volumes) {
                     KeptVolume kept{volume.path, volume.name, "", 0};
@@ -270,6 +312,10 @@ Step snapshot_volumes(Machine& machine, const ServiceName& service, const Snapsh
                         source.path = volume.path;
                         source.name = volume.name;
                         source.source = volume.data;
+                        if (volume.data.empty()) {
+                            source.streamed = true;
+                            source.stream = mounted->stream(volume.name);
+                        }
                         job.header.volumes.push_back(std::move(source));
                     }
                     taken.volumes.push_back(std::move(kept));
@@ -292,10 +338,12 @@ void protect_data(Machine& machine, Transaction& transaction, const ServiceName&
                                           : keeping_data(release, snapshot));
 }
 
-// A volume is put back by an exchange with the directory beside it. The inode of a clone tells
-// whether that was done; an archive is extracted anew each time.
+// A volume is put back by an exchange with the directory beside it, or, where it can only be
+// streamed, in place. The inode of a clone tells whether that was done; an archive is extracted
+// anew each time.
 void undo_snapshot_volumes(const UndoContext& context, const json& parameters) {
     const std::string directory = parameters.at("directory");
+    remove_scratch_of(context.machine.engine, context.operation);
     if (!exists(directory)) {
         return;  // nothing behind the snapshot was done, or all of it is undone
     }
@@ -309,7 +357,23 @@ void undo_snapshot_volumes(const UndoContext& context, const json& parameters) {
                                 });
         };
         RestoreTargets targets;
+        std::vector<std::string> streamed;
+        std::optional<MountedVolumes> mounted;
         for (const json& volume : volumes) {
+            if (volume.contains("streamed")) {
+                streamed.push_back(volume.at("streamed"));
+            }
+        }
+        if (!streamed.empty()) {
+            const std::string image = parameters.at("image");
+            clear_volumes(context.machine, image, context.operation, streamed);
+            mounted.emplace(context.machine, image, context.operation, streamed);
+        }
+        for (const json& volume : volumes) {
+            if (volume.contains("streamed")) {
+                targets.streams[volume.at("path")] = mounted->stream(volume.at("streamed"));
+                continue;
+            }
             const std::string beside = volume.at("beside");
             if (clone_of(volume) == taken->volumes.end()) {
                 remove_tree(beside);
@@ -317,34 +381,47 @@ void undo_snapshot_volumes(const UndoContext& context, const json& parameters) {
                 targets.volumes[volume.at("path")] = beside;
             }
         }
-        if (!targets.volumes.empty()) {
+        if (!targets.volumes.empty() || !targets.streams.empty()) {
             extract_archive(directory, targets, context.machine.progress);
         }
         for (const json& volume : volumes) {
+            if (volume.contains("streamed")) {
+                continue;
+            }
             const std::string data = volume.at("data");
             const auto clone = clone_of(volume);
             if (clone == taken->volumes.end() || inode_of(data) != clone->inode) {
                 exchange_files(volume.at("beside"), data);
             }
         }
+        mounted.reset();
+        remove_scratch_of(context.machine.engine, context.operation);
         remove_tree(record_of(directory));
     }
     for (const json& volume : volumes) {
-        remove_tree(volume.at("beside").get<std::string>());
+        if (volume.contains("beside")) {
+            remove_tree(volume.at("beside").get<std::string>());
+        }
     }
     remove_tree(directory);
 }
 
 void put_data_back(Machine& machine, Transaction& transaction, const ServiceName& service,
-                   int release) {
-    const std::string kept_directory = machine.paths.kept_data(service, release);
+                   const Release& release) {
+    const std::string kept_directory = machine.paths.kept_data(service, release.number);
     const KeptData kept = read_kept_data(kept_directory).value_or(KeptData());
     const json running = record_containers(machine, service);
     transaction.perform(stop_service(machine, service, running.dump()));
     RestoreTargets targets;
     std::map<std::string, std::string> beside;
     VolumeAccess access(machine);
+    std::vector<std::string> streamed;
     for (const KeptVolume& volume : kept.volumes) {
+        const std::optional<Volume> found = machine.engine.find_volume(volume.name);
+        if (found && volume.directory.empty() && !access.why_streamed(*found).empty()) {
+            streamed.push_back(volume.name);
+            continue;
+        }
         // Not under the name of the snapshot, which has a clone there.
         const std::string directory =
             staging_directory(access.directory(volume.name), transaction.id()) + "-back";
@@ -361,9 +438,24 @@ void put_data_back(Machine& machine, Transaction& transaction, const ServiceName
             targets.volumes[volume.path] = directory;
         }
     }
-    if (!targets.volumes.empty()) {
+    std::unique_ptr<MountedVolumes> mounted;
+    if (!streamed.empty()) {
+        tell_streamed_writing(machine, streamed);
+        transaction.perform(
+            set_volumes_aside(machine, release.image_id, transaction.id(), streamed));
+        transaction.after_commit(dropping_set_aside(release.image_id, transaction.id(), streamed));
+        transaction.perform(
+            mount_volumes(machine, release.image_id, transaction.id(), streamed, mounted));
+        for (const KeptVolume& volume : kept.volumes) {
+            if (std::find(streamed.begin(), streamed.end(), volume.name) != streamed.end()) {
+                targets.streams[volume.path] = mounted->stream(volume.name);
+            }
+        }
+    }
+    if (!targets.volumes.empty() || !targets.streams.empty()) {
         extract_archive(kept_directory, targets, machine.progress);
     }
+    mounted.reset();
     transaction.perform(exchange_volume_data(machine, beside));
     transaction.after_commit(removing_data(kept_directory));
     restore_containers(machine, service, running);

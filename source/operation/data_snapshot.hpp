@@ -56,9 +56,10 @@ struct SnapshotPlan {
     struct Entry {
         std::string path;
         std::string name;
-        std::string data;  // where its data lies
+        std::string data;  // where its data lies; empty: it is streamed
         bool clone = false;
     };
+    std::string image;  // of the containers that stream
     std::vector<Entry> volumes;
     std::map<std::string, std::string> left_out;  // volume's name -> why
     std::uint64_t archived_bytes = 0;
@@ -66,9 +67,10 @@ struct SnapshotPlan {
 
 // Warns of every volume whose data cannot be put back, and why. Throws Error(no_space) where the
 // copy that has to be made has no room; it names the bytes. `kept_bytes` is what copies that stay
-// hold already: it counts against the limit.
+// hold already: it counts against the limit. What can only be streamed is read by containers of
+// `image`, once to learn its size (not with --check, which takes it for none).
 SnapshotPlan plan_snapshot(Machine& machine, const std::vector<ManagedVolume>& volumes,
-                           std::uint64_t kept_bytes = 0);
+                           const std::string& image, std::uint64_t kept_bytes = 0);
 
 // Takes the snapshot into Paths::snapshot of the operation, while what runs of the service is
 // paused; undone by putting the data back. What becomes of it after the commit is the caller's:
@@ -85,7 +87,7 @@ void undo_snapshot_volumes(const UndoContext& context, const nlohmann::json& par
 // containers stopped meanwhile; what is there now is gone after the commit, and so is the kept
 // data.
 void put_data_back(Machine& machine, Transaction& transaction, const ServiceName& service,
-                   int release);
+                   const Release& release);
 
 ino_t inode_of(const std::string& path);
 

@@ -105,8 +105,7 @@ std::vector<BackupVolume> volumes_to_keep(Machine& machine, const Remnant& remna
         const std::string path = !recorded_path.empty() || labelled == volume->labels.end()
                                      ? recorded_path
                                      : labelled->second;
-        kept.push_back({path, name, volume->driver, volume->labels, volume->options,
-                        access.directory(*volume)});
+        kept.push_back(backup_volume(access, *volume, path));
     };
     if (remnant.manifest) {
         for (const ManagedVolume& volume : remnant.manifest->volumes) {
@@ -122,7 +121,8 @@ std::vector<BackupVolume> volumes_to_keep(Machine& machine, const Remnant& remna
 void require_room(const Machine& machine, const std::vector<BackupVolume>& volumes) {
     unsigned long long needed = 0;
     for (const BackupVolume& volume : volumes) {
-        needed += size_on_disk(volume.source);
+        // What a streamed one takes nobody knows: a full disk is found when it is full.
+        needed += volume.streamed ? 0 : size_on_disk(volume.source);
     }
     const unsigned long long free = room_in(machine.paths.undelete());
     if (needed > free) {

@@ -93,8 +93,9 @@ ImageChoice choose_image(Machine& machine, const ImageQuestion& question) {
         return {std::move(*local), false};  // a local build, or a pull by hand
     }
     const std::vector<std::string> digests = own_digests(*local, reference);
-    if (digests.empty()) {
-        return {std::move(*local), false};  // no registry ever had it
+    // No registry ever had it, or it bears the name that Podman gives to what is built here.
+    if (digests.empty() || reference.domain() == "localhost") {
+        return {std::move(*local), false};
     }
     const ManifestAnswer answer = machine.registry.resolve(reference);
     switch (answer.verdict) {

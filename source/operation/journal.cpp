@@ -65,12 +65,18 @@ void append_line(int fd, const json& line, const std::string& path) {
 
 // The service's directory, durably; otherwise what was removed from it.
 void remove_if_empty(const std::string& directory) {
-    if (rmdir(directory.c_str()) == 0) {
-        sync_directory(parent_of(directory));
-    } else if (errno == ENOTEMPTY || errno == EEXIST) {
-        sync_directory(directory);
-    } else if (errno != ENOENT) {
+    const bool removed = rmdir(directory.c_str()) == 0;
+    if (!removed && errno == ENOENT) {
+        return;
+    }
+    if (!removed && errno != ENOTEMPTY && errno != EEXIST) {
         throw system_error("cannot remove the directory '" + directory + "'", errno);
+    }
+    try {
+        sync_directory(removed ? parent_of(directory) : directory);
+    } catch (const Error&) {
+        // The operation is done all the same: what a power cut then brings back, recover does and
+        // removes once more.
     }
 }
 

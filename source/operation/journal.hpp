@@ -89,7 +89,8 @@ std::vector<JournalRecord> read_journals(const Paths& paths, const ServiceName& 
 void mark_settled(const std::string& path, std::size_t index);
 // Marks a finish as done in the committed journal at `path`.
 void mark_finished(const std::string& path, std::size_t index);
-// Removes the journal file, and the service's directory where nothing else is in it.
+// Removes the journal file, and the service's directory where nothing else is in it. A directory
+// that cannot be synced behind that is no error.
 void remove_journal(const std::string& path);
 
 // What a kill leaves in the service's directory that no journal tells of: files that never got

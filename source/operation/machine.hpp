@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 
 namespace drunner {
 
+class FileLock;
 class TransactionObserver;
 struct AuditedService;
 struct Changes;
@@ -44,6 +46,21 @@ struct Machine {
     // --check: operations tell what they would do and stop before they do it. Only a Rehearsal
     // sets it, whose engine and scripts refuse the rest.
     bool check = false;
+    // Of the service that is worked on: its hooks are admitted to it. ServiceSession sets it;
+    // nullptr: no lock is held, or this drunner is itself below such a hook.
+    const FileLock* lock = nullptr;
+    // Why no volume's mount point can be trusted on this machine, empty where they can; set by the
+    // first VolumeAccess that had to find out.
+    std::optional<std::string> volumes_elsewhere = {};
+
+    // The same world, but what is said goes to another Progress.
+    Machine saying_to(Progress& other) const {
+        return {
+            engine,    registry,      scripts,          clock,          other,       paths,
+            config,    engine_socket, version,          drunner_binary, caller_path, command_line,
+            lock_wait, nested,        observer,         accept_scripts, changes,     audited,
+            check,     lock,          volumes_elsewhere};
+    }
 };
 
 }  // namespace drunner

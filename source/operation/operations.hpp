@@ -59,12 +59,13 @@ struct ServiceUpdate {
     std::string reason;          // of the three last verdicts
     std::optional<Error> error;  // of `failed`
 };
-// Several services, one after the other, in this order; one that fails does not stop the others.
-// Throws Error(interrupted) only.
-std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names);
+// Several services, each once, `jobs` of them at a time, in this order as far as their AFTER lets
+// (side_by_side.hpp); one that fails does not stop the others. Throws Error(interrupted) only.
+std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names,
+                                       unsigned jobs = 1);
 // All services of this installation. Those on hold, and those whose new image failed before, are
 // left alone.
-std::vector<ServiceUpdate> update_all(Machine& machine);
+std::vector<ServiceUpdate> update_all(Machine& machine, unsigned jobs = 1);
 
 // Puts the service on hold, or lets it go again. A hold without end that stands already, and the
 // release of a service that is not held, are no change.
@@ -128,6 +129,8 @@ RecoverAllResult recover_all(Machine& machine);
 // backupstart does.
 enum class WhileReading { runs, paused, stopped };
 
+class BackupTarget;
+
 struct BackupRequest {
     std::string file;  // empty: a new one below the backup directory
     int output = -1;   // a descriptor to write to instead (file is "-")
@@ -136,14 +139,29 @@ struct BackupRequest {
     WhileReading containers = WhileReading::runs;
     std::vector<std::string> excludes = {};  // patterns, beside those of BACKUP_EXCLUDE
     bool with_image = false;                 // so that a restore needs no registry
+    unsigned workers = 0;                    // threads that compress; 0: one per core
+    bool want_sha256 = false;                // as in BackupJob; a target always does
+    BackupTarget* target = nullptr;          // where another program keeps it, not a file
 };
 struct BackupReport {
     std::string file;
     std::vector<std::string> excludes;          // the patterns in use
     std::vector<std::string> secrets_left_out;  // names
+    std::vector<std::string> streamed = {};     // volumes that were read through the engine
     BackupResult result;
 };
 BackupReport backup(Machine& machine, const ServiceName& name, const BackupRequest& request);
+
+struct ServiceBackup {
+    ServiceName name;
+    std::optional<BackupReport> report;
+    std::optional<Error> error;  // where there is no report
+};
+// Every service of this installation, each to a new file of its own in BACKUPDIR, `jobs` of them at
+// a time, each behind those of its AFTER; one that fails does not stop the others. Throws
+// Error(interrupted) only.
+std::vector<ServiceBackup> backup_all(Machine& machine, const BackupRequest& request,
+                                      unsigned jobs = 1);
 
 struct RestoreRequest {
     int input = -1;  // the archive; the caller's descriptor
@@ -160,6 +178,7 @@ struct RestoreReport {
     Manifest manifest;
     std::vector<std::string> missing_secrets;  // that the service needs and the backup lacks
     RestoreResult result;
+    std::vector<std::string> streamed = {};  // volumes that were written through the engine
 };
 RestoreReport restore(Machine& machine, const RestoreRequest& request);
 
@@ -170,11 +189,12 @@ struct ServiceRestore {
     std::optional<Error> error;
 };
 // A host that was lost: every service of a directory of backups (backup_directory.hpp) that is not
-// installed, each under its own name from its newest backup that is whole. One that fails does not
-// stop the others. `request` says how: its input and name are not used. Throws Error(system) where
-// the directory has no service, Error(interrupted).
+// installed, each under its own name from its newest backup that is whole, `jobs` of them at a
+// time, each behind those of the AFTER in its backup. One that fails does not stop the others, also
+// not those that come after it: they are told of it. `request` says how: its input and name are not
+// used. Throws Error(system) where the directory has no service, Error(interrupted).
 std::vector<ServiceRestore> restore_all(Machine& machine, const std::string& directory,
-                                        const RestoreRequest& request);
+                                        const RestoreRequest& request, unsigned jobs = 1);
 
 // A final backup that obliterate kept.
 struct DeletedService {
@@ -234,6 +254,10 @@ ServiceCondition examine(Machine& machine, const ServiceName& name);
 // examine, between the status hooks of a version 2 service, which do not run with --check; a
 // failing hook is a problem.
 ServiceCondition status(Machine& machine, const ServiceName& name);
+// The same of every service of this installation, `jobs` at a time; three engine requests however
+// many there are. One that cannot be judged, because it is bound to another engine, has the problem
+// `unknown`.
+std::vector<ServiceCondition> status_all(Machine& machine, unsigned jobs = 1);
 
 struct ListedService {
     ServiceName name;
@@ -246,6 +270,18 @@ struct ListedService {
 // All services of this installation, by name; two engine requests however many there are. With an
 // engine that does not answer the state is "unknown".
 std::vector<ListedService> list_services(Machine& machine);
+
+// A volume that an uninstall kept.
+struct LeftVolume {
+    ServiceName service;
+    std::string name;
+    std::string path;                   // in the container
+    std::string created_at;             // as the engine says it
+    std::optional<std::uint64_t> size;  // bytes of its files; empty where they are not here
+};
+// Those of this installation whose service is not installed, by service and name; one engine
+// request.
+std::vector<LeftVolume> list_left_volumes(Machine& machine);
 
 struct LogsRequest {
     unsigned last_lines = 0;  // of each container, 0 for all
@@ -264,7 +300,7 @@ struct RegistryVerdict {
     std::string digest;             // that the reference names now
     bool with_credentials = false;  // some are configured for the domain
 };
-// Asks the registry for the reference as an update does. Throws Error(image_not_found,
+// Asks the registry for manifest and configuration of the reference. Throws Error(image_not_found,
 // registry_denied, registry_unreachable), each with what to type.
 RegistryVerdict test_registry(Machine& machine, const ImageReference& reference);
 

@@ -5,6 +5,7 @@
 
 #include "backup/backup_file.hpp"
 #include "core/exit_code.hpp"
+#include "operation/backup_target.hpp"
 #include "operation/machine.hpp"
 #include "service/retention.hpp"
 
@@ -12,8 +13,9 @@ namespace drunner {
 
 struct PruneRequest {
     Retention retention;
-    OpenKey key;              // opens encrypted backups
-    bool verify_all = false;  // reads every backup to its end, not only the newest
+    OpenKey key;                     // opens encrypted backups
+    bool verify_all = false;         // reads every backup to its end, not only the newest
+    BackupTarget* target = nullptr;  // of what another program keeps, instead of BACKUPDIR
 };
 
 struct PrunedBackup {
@@ -36,7 +38,7 @@ struct PruneResult {
 // `backup` named (UTC.tar.zst, UTC.tar.zst.age). What is damaged neither counts nor goes. Before
 // anything goes, the newest that stays is read to its end; an encrypted one without its key counts
 // as read where the service's last backup wrote just that file. The service need not be installed
-// any more.
+// any more. Of what another program keeps only the newest is read, for each was when it was made.
 //
 // Throws Error(settings) for a retention without a rule, Error(archive_damaged) where no backup is
 // whole, Error(wrong_password) where nobody can tell.

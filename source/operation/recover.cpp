@@ -129,7 +129,7 @@ Outcome recover(Machine& machine, const ServiceName& name, const RecoverRequest&
     if (launcher_lost) {
         require_free_name(machine, name);
     }
-    const SnapshotPlan plan = plan_snapshot(machine, existing);
+    const SnapshotPlan plan = plan_snapshot(machine, existing, release.image_id);
     tell_facts(machine, name, remains.manifest ? facts_of(*remains.manifest) : Facts(),
                facts_of(manifest));
     if (inspected.files_known) {

@@ -29,13 +29,16 @@ void require_replaceable(Machine& machine, const Manifest& installed) {
     VolumeAccess access(machine);
     std::vector<std::string> volumes;
     for (const ManagedVolume& volume : installed.volumes) {
-        if (!machine.engine.find_volume(volume.name)) {
+        const std::optional<Volume> found = machine.engine.find_volume(volume.name);
+        if (!found) {
             throw Error(
                 ErrorKind::volume_missing,
                 "volume '" + volume.name + "' of '" + name + "' is missing; its data is not here",
                 "drunner recover " + name + " --empty");
         }
-        access.directory(volume.name);
+        if (access.why_streamed(*found).empty()) {
+            access.directory(*found);
+        }
         volumes.push_back(volume.name);
     }
     require_idle_of_strangers(machine, installed.name, volumes);
@@ -174,8 +177,10 @@ RestoreReport restore_over(Machine& machine, BackupReader& reader, const Manifes
         }
         const nlohmann::json ran = record_containers(machine, name);
         transaction.perform(stop_service(machine, name, ran.dump()));
-        const FilledBeside filled = fill_beside(machine, transaction, reader, name, matched);
+        const FilledBeside filled =
+            fill_beside(machine, transaction, reader, name, release.image_id, matched);
         report.result = filled.result;
+        report.streamed = filled.streamed;
         transaction.perform(exchange_volume_data(machine, filled.volumes));
         place_secrets(machine, transaction, name, secrets);
         if (plan.new_release) {

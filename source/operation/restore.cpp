@@ -41,6 +41,27 @@ std::vector<ManagedVolume> existing_volumes(const InstallPlan& plan, bool replac
     return existing;
 }
 
+// The `install` hook must not find the old data, and a volume that can only be streamed cannot be
+// emptied without a trace.
+void require_exchangeable(Machine& machine, const ServiceName& name,
+                          const std::vector<ManagedVolume>& volumes) {
+    VolumeAccess access(machine);
+    for (const ManagedVolume& volume : volumes) {
+        const std::optional<Volume> found = machine.engine.find_volume(volume.name);
+        const std::string why = found ? access.why_streamed(*found) : std::string();
+        if (!why.empty()) {
+            throw Error(ErrorKind::archive_refused,
+                        "volume '" + volume.name +
+                            "' exists already, and its data cannot be set aside for the 'install' "
+                            "hook because " +
+                            why,
+                        "drunner install IMAGE " + name.text() +
+                            ", which takes the volume as it is, then drunner restore FILE " +
+                            name.text() + " --replace");
+        }
+    }
+}
+
 // Puts an empty directory in the place of each volume's data, which the `install` hook then cannot
 // change.
 void set_data_aside(Machine& machine, Transaction& transaction,
@@ -87,8 +108,10 @@ RestoreReport perform_restore(Machine& machine, BackupReader& reader, const Inst
         perform_install(machine, transaction, plan, verb);
         const nlohmann::json running = record_containers(machine, name);
         transaction.perform(stop_service(machine, name, running.dump()));
-        const FilledBeside filled = fill_beside(machine, transaction, reader, name, matched);
+        const FilledBeside filled = fill_beside(machine, transaction, reader, name,
+                                                plan.manifest.release().image_id, matched);
         report.result = filled.result;
+        report.streamed = filled.streamed;
         transaction.perform(exchange_volume_data(machine, filled.volumes));
         restore_containers(machine, name, running);
         transaction.perform(
@@ -133,6 +156,7 @@ RestoreReport restore_new(Machine& machine, BackupReader& reader, const ServiceN
         }
         existing.push_back(volume.name);
     }
+    require_exchangeable(machine, name, plan.emptied_volumes);
     require_idle_of_strangers(machine, name, existing);
     return perform_restore(machine, reader, plan, matched, "restore", request.consumed_file);
 }

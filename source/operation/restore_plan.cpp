@@ -10,6 +10,7 @@
 #include "host/file.hpp"
 #include "operation/final_backup.hpp"
 #include "operation/steps.hpp"
+#include "operation/streamed_volumes.hpp"
 #include "operation/volumes.hpp"
 
 namespace drunner {
@@ -244,8 +245,20 @@ RestoreReport rehearse_restore(Machine& machine, BackupReader& reader, Manifest 
     return report;
 }
 
+namespace {
+
+void tell_room(Machine& machine, const BackupReader& reader, const std::string& directory) {
+    machine.progress.note(
+        (reader.packed_bytes
+             ? "the backup takes " + human_size(*reader.packed_bytes) + " as it is packed, and "
+             : std::string()) +
+        human_size(free_space(directory)) + " are free in '" + printable(directory) + "'");
+}
+
+}  // namespace
+
 FilledBeside fill_beside(Machine& machine, Transaction& transaction, BackupReader& reader,
-                         const ServiceName& name,
+                         const ServiceName& name, const std::string& image,
                          const std::map<std::string, std::string>& matched) {
     const std::string outer = machine.paths.service(name) + "/restore-" + transaction.id();
     FilledBeside filled;
@@ -253,14 +266,35 @@ FilledBeside fill_beside(Machine& machine, Transaction& transaction, BackupReade
     RestoreTargets targets;
     targets.hook_directory = filled.hook_directory;
     VolumeAccess access(machine);
+    std::map<std::string, std::string> streamed;
     for (const auto& [path, volume] : matched) {
+        const std::optional<Volume> found = machine.engine.find_volume(volume);
+        if (found && !access.why_streamed(*found).empty()) {
+            streamed[path] = volume;
+            filled.streamed.push_back(volume);
+            continue;
+        }
         const std::string directory = staging_directory(access.directory(volume), transaction.id());
         transaction.perform(make_path(directory, [&] { make_directories(directory); }));
         transaction.after_commit(removing_path(directory));
         targets.volumes[path] = directory;
         filled.volumes[volume] = directory;
     }
+    if (!filled.volumes.empty()) {
+        tell_room(machine, reader, parent_of(filled.volumes.begin()->second));
+    }
     transaction.after_commit(removing_path(outer));
+    std::unique_ptr<MountedVolumes> mounted;
+    if (!streamed.empty()) {
+        tell_streamed_writing(machine, filled.streamed);
+        transaction.perform(set_volumes_aside(machine, image, transaction.id(), filled.streamed));
+        transaction.after_commit(dropping_set_aside(image, transaction.id(), filled.streamed));
+        transaction.perform(
+            mount_volumes(machine, image, transaction.id(), filled.streamed, mounted));
+        for (const auto& [path, volume] : streamed) {
+            targets.streams[path] = mounted->stream(volume);
+        }
+    }
     transaction.perform(make_path(outer, [&] {
         make_directories(outer, 0700);
         make_directories(filled.hook_directory, 0777);

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "backup/backup_file.hpp"
 #include "operation/image_choice.hpp"
@@ -34,13 +35,16 @@ std::map<std::string, std::string> match_volumes(Machine& machine, const BackupH
 // Everything of the backup, written beside what it is to replace.
 struct FilledBeside {
     std::map<std::string, std::string> volumes;  // volume name -> directory beside its data
+    std::vector<std::string> streamed;           // volumes that have none, and hold the new data
     std::string hook_directory;
     RestoreResult result;
 };
 // Reads the backup to its end, so that every byte is checked when it returns. All directories go
-// after the commit, with what the exchange has put into them.
+// after the commit, with what the exchange has put into them. What can only be streamed is filled
+// in place, by containers of `image`, its old data beside the new until the commit. Says before how
+// large the backup is, where that is known, and what is free.
 FilledBeside fill_beside(Machine& machine, Transaction& transaction, BackupReader& reader,
-                         const ServiceName& name,
+                         const ServiceName& name, const std::string& image,
                          const std::map<std::string, std::string>& matched);
 
 // The secrets that a backup brings, or that stand beside a final backup. Throws

@@ -116,8 +116,9 @@ RollbackResult rollback(Machine& machine, const ServiceName& name, const Rollbac
     if (current.image_id != target.image_id) {
         remember(next.failed_digests, current.image_id);
     }
-    const SnapshotPlan plan = plan_snapshot(
-        machine, manifest.volumes, with_data ? 0 : kept_bytes(machine, name, target.number));
+    const SnapshotPlan plan =
+        plan_snapshot(machine, manifest.volumes, current.image_id,
+                      with_data ? 0 : kept_bytes(machine, name, target.number));
     tell_facts(machine, name, facts_of(manifest), facts_of(next));
     tell_scripts(machine, name, release_files(machine, name, current.number),
                  release_files(machine, name, target.number));
@@ -139,7 +140,7 @@ RollbackResult rollback(Machine& machine, const ServiceName& name, const Rollbac
             gate.updatestart_returned();
             protect_data(machine, transaction, name, plan, current.number);
             if (with_data) {
-                put_data_back(machine, transaction, name, target.number);
+                put_data_back(machine, transaction, name, target);
             }
             transaction.perform(link_release(machine, name, target.number));
             transaction.perform(write_manifest(machine, next));

@@ -18,15 +18,32 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-void require_declared(const Manifest& manifest, const std::string& secret) {
+// Null where the service does not declare it.
+const SecretDeclaration* declaration_of(const Manifest& manifest, const std::string& secret) {
     const std::vector<SecretDeclaration>& declared = manifest.release().config.secrets;
-    const bool known = std::any_of(declared.begin(), declared.end(),
-                                   [&](const auto& one) { return one.name == secret; });
+    const auto found = std::find_if(declared.begin(), declared.end(),
+                                    [&](const auto& one) { return one.name == secret; });
+    return found == declared.end() ? nullptr : &*found;
+}
+
+void require_declared(const Manifest& manifest, const std::string& secret) {
     // What an earlier release declared may still be needed by a rollback.
-    if (!declared.empty() && !known && !contains(manifest.secrets, secret)) {
+    if (!manifest.release().config.secrets.empty() && declaration_of(manifest, secret) == nullptr &&
+        !contains(manifest.secrets, secret)) {
         throw Error(ErrorKind::usage,
                     "'" + manifest.name.text() + "' has no secret '" + secret + "'",
                     "drunner secret " + manifest.name.text() + " ls");
+    }
+}
+
+// Lets the scripts refuse a content that makes no sense, where they said that they can tell.
+void show_to_scripts(Machine& machine, Transaction& transaction, const Manifest& manifest,
+                     const std::string& secret, const Secret& content) {
+    const SecretDeclaration* declaration = declaration_of(manifest, secret);
+    if (declaration != nullptr && declaration->check) {
+        const int version = manifest.release().config.version;
+        transaction.perform(run_hook(machine, manifest.name, transaction.journal(),
+                                     {Hook::check_secret, version, {secret}, "secret", content}));
     }
 }
 
@@ -100,6 +117,7 @@ SecretResult set_secret(Machine& machine, const ServiceName& name, const std::st
     }
     if (result.outcome == Outcome::changed && !machine.check) {
         transact(machine, name, "secret", [&](Transaction& transaction) {
+            show_to_scripts(machine, transaction, manifest, secret, content);
             place_secrets(machine, transaction, name, {{secret, content}});
             write_names(machine, transaction, manifest, next);
         });

@@ -30,7 +30,8 @@ struct SecretResult {
 };
 // Containers see the new content when they are started again. Throws Error(usage) for a malformed
 // name, a content that is empty or too large, and a name that is not declared where the image
-// declares its secrets.
+// declares its secrets; Error(script_failed) where the image wants to see it first and its scripts
+// refuse it. With --check these are not asked.
 SecretResult set_secret(Machine& machine, const ServiceName& name, const std::string& secret,
                         const Secret& content);
 // Also takes back that the service needs it, where it is lost and not declared as required.

@@ -104,10 +104,11 @@ bool joins_any(const json& document, const std::map<std::string, std::string>& i
     });
 }
 
+// Throws Error(engine_not_found) where it is gone.
 void bring_to_state(Engine& engine, const std::string& id, const std::string& wanted) {
     const std::optional<Container> container = engine.find_container(id);
     if (!container) {
-        return;
+        throw Error(ErrorKind::engine_not_found, "there is no container '" + id + "'");
     }
     if (is_running(wanted)) {
         if (container->state == "paused" && wanted != "paused") {
@@ -144,6 +145,12 @@ bool await_removal(Machine& machine, const std::string& id) {
     return false;
 }
 
+// Run with --rm and stopped: the engine may still take a start before it removes it all the same.
+bool goes_by_itself(const json& document, const Container& container) {
+    return document.at("HostConfig").value("AutoRemove", false) && !is_running(container.state) &&
+           container.state != "created";
+}
+
 // Makes those of the record that are gone again and brings all to their recorded state; throws an
 // Error that names these failures and those before.
 void bring_back(Machine& machine, const json& record, std::vector<std::string> failures) {
@@ -167,7 +174,8 @@ void bring_back(Machine& machine, const json& record, std::vector<std::string> f
                                              "' was made again on its first network only");
                 }
             };
-            if (!engine.find_container(id)) {
+            const std::optional<Container> found = engine.find_container(id);
+            if (!found || (goes_by_itself(document, *found) && await_removal(machine, id))) {
                 make();
             }
             try {
@@ -191,6 +199,11 @@ void bring_back(Machine& machine, const json& record, std::vector<std::string> f
 }  // namespace
 
 std::vector<ContainerSummary> containers_of(Machine& machine, const ServiceName& service) {
+    return containers_of(machine, service, machine.engine.list_containers({}));
+}
+
+std::vector<ContainerSummary> containers_of(const Machine& machine, const ServiceName& service,
+                                            const std::vector<ContainerSummary>& all) {
     std::set<std::string> images;
     try {
         if (const auto manifest = Catalog(machine.paths).find(service)) {
@@ -200,7 +213,7 @@ std::vector<ContainerSummary> containers_of(Machine& machine, const ServiceName&
         // A broken manifest leaves the labels, which say enough.
     }
     std::vector<ContainerSummary> own;
-    for (ContainerSummary& container : machine.engine.list_containers({})) {
+    for (const ContainerSummary& container : all) {
         if (container.labels.contains(label::keep) || container.labels.contains(label::scratch)) {
             continue;
         }
@@ -209,7 +222,7 @@ std::vector<ContainerSummary> containers_of(Machine& machine, const ServiceName&
                              images.contains(container.image_id) &&
                              !is_nearer_to_another(machine, service, container.name);
         if (owner == service.text() || by_name) {
-            own.push_back(std::move(container));
+            own.push_back(container);
         }
     }
     // The engine's list begins with the newest, also of those of one second.

@@ -16,6 +16,9 @@ namespace drunner {
 // no other service's label. Without drunner's own kept and scratch containers. In order of
 // creation. One request.
 std::vector<ContainerSummary> containers_of(Machine& machine, const ServiceName& service);
+// The same out of a list of all containers, as the engine gave it. No request.
+std::vector<ContainerSummary> containers_of(const Machine& machine, const ServiceName& service,
+                                            const std::vector<ContainerSummary>& all);
 
 // Containers of others that mount one of the volumes: "NAME (VOLUME)" each.
 std::vector<std::string> strangers_on(Machine& machine, const ServiceName& service,

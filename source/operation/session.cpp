@@ -56,7 +56,13 @@ ServiceSession::ServiceSession(Machine& machine, const ServiceName& service, Use
         audited_ = machine.audited->size();
         machine.audited->push_back({service.text(), before, before});
     }
-    recovered_ = recover_unfinished(machine, service) != Recovery::nothing;
+    machine.lock = &*lock_;
+    try {
+        recovered_ = recover_unfinished(machine, service) != Recovery::nothing;
+    } catch (...) {
+        machine.lock = nullptr;
+        throw;
+    }
 }
 
 void ServiceSession::rehearse(Use use) {
@@ -91,6 +97,9 @@ ServiceSession::~ServiceSession() {
         return;
     }
     machine_.nested = false;
+    if (machine_.lock == &*lock_) {
+        machine_.lock = nullptr;
+    }
     if (machine_.audited != nullptr && !lock_->nested()) {
         machine_.audited->at(audited_).after = state_of(machine_, service_);
     }

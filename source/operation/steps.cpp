@@ -11,16 +11,19 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "backup/streamed_tree.hpp"
 #include "backup/tar.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "engine/endpoint.hpp"
 #include "host/file.hpp"
+#include "host/lock.hpp"
 #include "host/network.hpp"
 #include "operation/data_snapshot.hpp"
 #include "operation/secret_steps.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/step_table.hpp"
+#include "operation/streamed_volumes.hpp"
 #include "service/generated_files.hpp"
 #include "service/image_user.hpp"
 #include "service/launcher.hpp"
@@ -42,22 +45,14 @@ bool made_by(const Labels& labels, std::string_view operation) {
     return found != labels.end() && found->second == operation;
 }
 
-void remove_scratch_of(Engine& engine, std::string_view operation) {
-    const std::string mine = std::string(label::operation) + "=" + std::string(operation);
-    for (const ContainerSummary& container :
-         engine.list_containers({.labels = {label::scratch, mine}, .name = {}, .volume = {}})) {
-        engine.remove_container(container.id);
-    }
-}
-
-// Owner and mode of the top directory, by way of the container's archive endpoint: for volumes
-// whose data is not reachable on this machine.
+// Owner of the top directory, by way of the container's archive endpoint: for volumes whose data is
+// not reachable on this machine.
 void own_through_engine(Engine& engine, const std::string& container, const std::string& path,
                         const ImageUser& user) {
-    TarEntry top;
-    top.path = base_name(path);
-    top.type = TarType::directory;
-    top.mode = 0755;
+    TarEntry top =
+        streamed_root({base_name(path),
+                       [&](const ByteSink& sink) { engine.read_archive(container, path, sink); },
+                       {}});
     top.uid = user.uid;
     top.gid = user.gid;
     const std::string tar = encode_tar_header(top) + tar_ending();
@@ -98,14 +93,12 @@ void own_new_volumes(Machine& machine, const std::string& container, const Relea
     const ImageUser user{release.uid, release.gid};
     VolumeAccess access(machine);
     for (const ManagedVolume& volume : made) {
-        std::string directory;
-        try {
-            directory = access.directory(volume.name);
-        } catch (const Error& error) {
-            machine.progress.detail(error.what());
+        const std::optional<Volume> found = machine.engine.find_volume(volume.name);
+        if (found && !access.why_streamed(*found).empty()) {
             own_through_engine(machine.engine, container, volume.path, user);
             continue;
         }
+        const std::string directory = access.directory(volume.name);
         if (chown(directory.c_str(), user.uid, user.gid) != 0) {
             throw system_error("cannot change the owner of '" + directory + "'", errno);
         }
@@ -129,11 +122,15 @@ HookResult call_hook(Machine& machine, const ServiceName& service, Journal* jour
     call.version = hook.version;
     call.hook = hook.hook;
     call.arguments = hook.arguments;
+    call.input = hook.input;
     call.operation = hook.operation;
     call.docker_host = docker_host(machine.engine_socket);
     call.limit = limit_of(machine, hook.hook);
     call.output = [&](std::string_view bytes) { machine.progress.script_output(bytes); };
     call.started = [&](pid_t group) {
+        if (machine.lock != nullptr) {
+            machine.lock->admit(group);
+        }
         if (journal != nullptr) {
             journal->hook_started(name, group);
         }
@@ -336,14 +333,32 @@ void make_anew(Machine& machine, const ContainerSpec& spec) {
     }
 }
 
+// Puts the release's tag back where somebody took it away. False where the image itself is gone.
+bool put_pin_back(Machine& machine, const ServiceName& service, const Release& release) {
+    if (machine.engine.find_image(pinned_image(service, release.number))) {
+        return true;
+    }
+    if (!machine.engine.find_image(release.image_id)) {
+        return false;
+    }
+    machine.engine.tag_image(release.image_id, pin_repository, pin_tag(service, release.number));
+    return true;
+}
+
 void finish_settling_keep(Machine& machine, const ServiceName& service, const json&) {
     const Manifest manifest = Catalog(machine.paths).load(service);
     const std::string previous = previous_keep_container(service);
-    if (const Release* release = manifest.find_release(manifest.previous)) {
+    const Release* const release = manifest.find_release(manifest.previous);
+    if (release != nullptr && put_pin_back(machine, service, *release)) {
         make_anew(machine, keep_spec(manifest, *release, previous));
     } else {
         machine.engine.remove_container(previous);
+        if (release != nullptr) {
+            machine.progress.warning("the image of '" + service.text() +
+                                     "' before this one is gone: there is no rollback to it");
+        }
     }
+    put_pin_back(machine, service, manifest.release());
     make_anew(machine, keep_spec(manifest, manifest.release(), keep_container(service)));
 }
 
@@ -427,6 +442,8 @@ constexpr std::array step_rows{
     StepRow{"snapshot-volumes", undo_snapshot_volumes},
     StepRow{"make-path", undo_make_path},
     StepRow{"exchange-secret", undo_exchange_secret},
+    StepRow{"mount-volumes", undo_mount_volumes},
+    StepRow{"set-volumes-aside", undo_set_volumes_aside},
 };
 
 constexpr std::array finish_rows{
@@ -441,6 +458,7 @@ constexpr std::array finish_rows{
     FinishRow{"removing-volumes", finish_removing_volumes},
     FinishRow{"removing-launcher", finish_removing_launcher},
     FinishRow{"removing-service-files", finish_removing_service_files},
+    FinishRow{"dropping-set-aside", finish_dropping_set_aside},
 };
 
 template <typename Rows>

@@ -49,7 +49,8 @@ struct HookStep {
     Hook hook = Hook::install;
     int version = 1;
     std::vector<std::string> arguments;
-    std::string operation;  // the verb
+    std::string operation;             // the verb
+    std::optional<Secret> input = {};  // stdin; not in the journal
 };
 Step run_hook(Machine& machine, const ServiceName& service, Journal& journal, HookStep hook);
 // Stops the service's containers, which `record` (record_containers, as JSON text) describes. What

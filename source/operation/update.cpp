@@ -219,7 +219,7 @@ UpdateResult update(Machine& machine, const ServiceName& name, const UpdateReque
     const std::vector<int> dropped = drop_older_releases(next);
     std::erase(next.failed_digests, release.image_id);
     require_idle_of_strangers(machine, name, volume_names(manifest));
-    const SnapshotPlan plan = plan_snapshot(machine, manifest.volumes);
+    const SnapshotPlan plan = plan_snapshot(machine, manifest.volumes, current.image_id);
     tell_facts(machine, name, facts_of(before), facts_of(next));
     if (inspected.files_known) {
         tell_scripts(machine, name, release_files(machine, name, current.number), inspected.files);

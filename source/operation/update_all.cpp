@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <set>
 #include <thread>
@@ -6,6 +7,7 @@
 #include "operation/changes.hpp"
 #include "operation/operations.hpp"
 #include "operation/release_plan.hpp"
+#include "operation/side_by_side.hpp"
 
 namespace drunner {
 namespace {
@@ -103,23 +105,38 @@ ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_nam
 }
 
 std::vector<ServiceUpdate> update_in_order(Machine& machine, const std::vector<ServiceName>& names,
-                                           bool were_named) {
+                                           bool were_named, unsigned jobs) {
     const AskedAhead ahead(machine, names);
+    const ServiceOrder order = order_services(names, installed_after(machine, names));
+    for (const std::string& cycle : order.cycles) {
+        machine.progress.warning(cycle);
+    }
     std::vector<ServiceUpdate> updates;
     for (const ServiceName& name : names) {
-        updates.push_back(update_one(machine, name, were_named));
+        updates.push_back({name, UpdateVerdict::unchanged, {}, {}, {}});
     }
+    work_side_by_side(machine, order.list, jobs, [&](Machine& own, std::size_t place) {
+        updates[place] = update_one(own, names[place], were_named);
+        return updates[place].verdict != UpdateVerdict::failed;
+    });
     return updates;
 }
 
 }  // namespace
 
-std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names) {
-    return update_in_order(machine, names, true);
+std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names,
+                                       unsigned jobs) {
+    std::vector<ServiceName> once;
+    for (const ServiceName& name : names) {
+        if (std::find(once.begin(), once.end(), name) == once.end()) {
+            once.push_back(name);
+        }
+    }
+    return update_in_order(machine, once, true, jobs);
 }
 
-std::vector<ServiceUpdate> update_all(Machine& machine) {
-    return update_in_order(machine, Catalog(machine.paths).names(), false);
+std::vector<ServiceUpdate> update_all(Machine& machine, unsigned jobs) {
+    return update_in_order(machine, Catalog(machine.paths).names(), false, jobs);
 }
 
 }  // namespace drunner

@@ -1,6 +1,7 @@
 #include "operation/volumes.hpp"
 
 #include <algorithm>
+#include <mutex>
 
 #include "core/cancellation.hpp"
 #include "core/error.hpp"
@@ -54,19 +55,20 @@ class Probe {
 
 }  // namespace
 
-std::string VolumeAccess::directory(const Volume& volume) {
-    const std::string what = "cannot reach the data of volume '" + printable(volume.name) + "': ";
+std::string VolumeAccess::why_streamed(const Volume& volume) {
     if (volume.driver != "local") {
-        throw Error(ErrorKind::system,
-                    what + "its driver is '" + printable(volume.driver) + "', not 'local'");
+        return "its driver is '" + printable(volume.driver) + "', not 'local'";
     }
     if (!volume.options.empty()) {
-        throw Error(ErrorKind::system, what + "it is mounted with options");
+        return "it is mounted with options";
     }
-    try {
-        prove_this_machine();
-    } catch (const Error& error) {
-        throw Error(error.kind(), what + error.what(), error.next());
+    return why_elsewhere(volume);
+}
+
+std::string VolumeAccess::directory(const Volume& volume) {
+    const std::string what = "cannot reach the data of volume '" + printable(volume.name) + "': ";
+    if (const std::string why = why_streamed(volume); !why.empty()) {
+        throw Error(ErrorKind::system, what + why);
     }
     if (file_type(volume.mountpoint) != FileType::directory) {
         throw Error(ErrorKind::system, what + "'" + volume.mountpoint + "' is no directory");
@@ -82,18 +84,20 @@ std::string VolumeAccess::directory(const std::string& name) {
     return directory(*volume);
 }
 
-void VolumeAccess::prove_this_machine() {
-    if (proven_) {
-        return;
+std::string VolumeAccess::why_elsewhere(const Volume& volume) {
+    constexpr const char* not_here = "the engine's volumes are not on this machine";
+    static std::mutex asking;  // of operations side by side
+    const std::lock_guard lock(asking);
+    if (!machine_.volumes_elsewhere) {
+        if (machine_.engine.info().user_namespaces) {
+            machine_.volumes_elsewhere = "the engine maps users (userns-remap)";
+        } else if (machine_.check) {
+            return file_type(volume.mountpoint) == FileType::directory ? "" : not_here;
+        } else {
+            machine_.volumes_elsewhere = Probe(machine_.engine).appears_here() ? "" : not_here;
+        }
     }
-    if (machine_.engine.info().user_namespaces) {
-        throw Error(ErrorKind::system, "the engine maps users (userns-remap)");
-    }
-    // With --check the mount point that the caller looks at has to do: a probe is a volume.
-    if (!machine_.check && !Probe(machine_.engine).appears_here()) {
-        throw Error(ErrorKind::system, "the engine's volumes are not on this machine");
-    }
-    proven_ = true;
+    return *machine_.volumes_elsewhere;
 }
 
 VolumePlan plan_volumes(Machine& machine, const ServiceName& service,

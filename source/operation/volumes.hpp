@@ -10,24 +10,28 @@
 
 namespace drunner {
 
-// Finds the directory of a volume's data on this machine.
+// Finds the directory of a volume's data on this machine, where there is one.
 class VolumeAccess {
   public:
     explicit VolumeAccess(Machine& machine) : machine_(machine) {}
 
-    // The volume's mount point. Throws Error(system), saying why, where it cannot be trusted: the
-    // driver is not local, the volume has options (bind and NFS volumes are empty here while idle),
-    // the engine maps users, or a volume made through the engine does not appear on this machine
-    // (--check makes none).
+    // Why the volume's mount point cannot be trusted, and its data comes and goes through the
+    // engine (streamed_volumes.hpp): the driver is not local, the volume has options (bind and NFS
+    // volumes are empty here while idle), the engine maps users, or a volume made through the
+    // engine does not appear on this machine (--check makes none, and takes the mount point for
+    // what it seems). Empty where it can. What holds for all volumes is asked once in the life of
+    // the machine.
+    std::string why_streamed(const Volume& volume);
+
+    // The volume's mount point. Throws Error(system), saying why, where it cannot be trusted.
     std::string directory(const Volume& volume);
     // The same by name; Error(volume_missing) where the engine lacks it.
     std::string directory(const std::string& name);
 
   private:
-    void prove_this_machine();
+    std::string why_elsewhere(const Volume& volume);
 
     Machine& machine_;
-    bool proven_ = false;
 };
 
 struct VolumePlan {

@@ -131,8 +131,12 @@ Json config_to_json(const ServiceConfig& config) {
     }
     Json secrets = Json::array();
     for (const SecretDeclaration& secret : config.secrets) {
-        secrets.push_back(
-            Json{{"name", secret.name}, {"required", secret.required}, {"text", secret.text}});
+        Json declaration{
+            {"name", secret.name}, {"required", secret.required}, {"text", secret.text}};
+        if (secret.check) {
+            declaration["check"] = true;
+        }
+        secrets.push_back(std::move(declaration));
     }
     return Json{{"volumes", config.volumes},    {"extra_containers", config.extra_containers},
                 {"version", config.version},    {"hooks", config.hooks},
@@ -162,7 +166,8 @@ ServiceConfig config_from_json(const Json& json, const std::string& place) {
     config.secrets = fields.list("secrets", [](const Json& element, const std::string& where) {
         Fields secret(element, where);
         SecretDeclaration declaration{secret.text("name"), secret.flag("required"),
-                                      secret.text("text")};
+                                      secret.text("text"),
+                                      secret.find("check") != nullptr && secret.flag("check")};
         secret.finish();
         return declaration;
     });

@@ -195,6 +195,18 @@ void take(OperatorConfig& config, const std::string& key, const std::string& val
         config.backup_max_age = duration_of(value, line);
     } else if (key == "AFTER_BACKUP") {
         config.after_backup = value;
+    } else if (key == "TARGETENV") {
+        config.target_env = split(value, ' ');
+        std::erase(config.target_env, "");
+        for (const std::string& word : config.target_env) {
+            const std::size_t equals = word.find('=');
+            if (equals == std::string::npos || !is_name(word.substr(0, equals))) {
+                throw line.wrong("TARGETENV has '" + printable(word.substr(0, equals)) +
+                                 "', where NAME=VALUE is meant");
+            }
+        }
+    } else if (key == "ON_FAILURE") {
+        config.on_failure = value;
     } else if (key == "RETENTION") {
         try {
             config.retention = parse_retention(value);

@@ -40,6 +40,10 @@ struct OperatorConfig {
     Retention retention;                       // RETENTION: what `prune` keeps
     // AFTER_BACKUP: for sh, behind every backup to a file; SERVICENAME and BACKUP_FILE are set.
     std::string after_backup;
+    // TARGETENV: NAME=VALUE for the programs that keep backups elsewhere.
+    std::vector<std::string> target_env;
+    // ON_FAILURE: for sh, where a scheduled job failed; see operation/schedule.hpp.
+    std::string on_failure;
     Review review = Review::off;  // REVIEW
     SnapshotPolicy snapshot = SnapshotPolicy::automatic;
     std::uint64_t snapshot_limit = 2ULL << 30U;  // SNAPSHOTLIMIT: most bytes of data to copy

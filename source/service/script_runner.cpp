@@ -9,6 +9,8 @@
 #include <map>
 #include <utility>
 
+#include "host/file.hpp"
+#include "host/network.hpp"
 #include "host/process.hpp"
 
 namespace drunner {
@@ -35,6 +37,7 @@ constexpr std::array hook_rows{
     HookRow{Hook::command_start, "", "servicecmd_start"},
     HookRow{Hook::command_end, "", "servicecmd_end"},
     HookRow{Hook::selftest, "selftest", "selftest"},
+    HookRow{Hook::check_secret, "checksecret", "check_secret"},
 };
 
 // What a hook gets of the caller's environment where it is set there.
@@ -86,20 +89,18 @@ class LastLines {
     bool any_ = false;
 };
 
-std::string host_name() {
-    std::array<char, 256> name{};
-    return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
-}
-
 std::vector<std::string> hook_environment(const BashRunnerSettings& settings,
                                           const HookCall& call) {
     std::map<std::string, std::string> variables;
     // cron and systemd set few of these, and scripts under `nounset` rely on them.
-    if (const passwd* user = getpwuid(geteuid())) {
-        variables = {{"HOME", user->pw_dir},
-                     {"USER", user->pw_name},
-                     {"LOGNAME", user->pw_name},
-                     {"SHELL", user->pw_shell}};
+    passwd user{};
+    passwd* found = nullptr;
+    std::array<char, 16384> texts{};
+    if (getpwuid_r(geteuid(), &user, texts.data(), texts.size(), &found) == 0 && found != nullptr) {
+        variables = {{"HOME", user.pw_dir},
+                     {"USER", user.pw_name},
+                     {"LOGNAME", user.pw_name},
+                     {"SHELL", user.pw_shell}};
     }
     variables["TERM"] = "dumb";
     variables["HOSTNAME"] = host_name();
@@ -141,7 +142,9 @@ HookResult::Verdict verdict_of(const HookCall& call, const HookResult& result, b
     if (result.status == 0 || result.status == no_change) {
         return succeeded;
     }
-    const bool may_be_absent = call.version == 2 && call.hook != Hook::selftest;
+    // What servicecfg.sh asks for has to be there.
+    const bool may_be_absent =
+        call.version == 2 && call.hook != Hook::selftest && call.hook != Hook::check_secret;
     return may_be_absent && result.status == command_not_found && !wrote ? absent : failed;
 }
 
@@ -166,6 +169,11 @@ HookResult BashRunner::run_hook(const HookCall& call) {
     process.arguments.insert(process.arguments.end(), call.arguments.begin(), call.arguments.end());
     process.environment = hook_environment(settings_, call);
     process.limit = call.limit;
+    FileDescriptor input;
+    if (call.input) {
+        input = memory_file(call.input->reveal());
+        process.input = input.get();
+    }
     process.output = [&](std::string_view bytes) {
         last_lines.add(bytes);
         if (call.output) {

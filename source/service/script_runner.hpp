@@ -4,10 +4,12 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/secret.hpp"
 #include "core/service_name.hpp"
 
 namespace drunner {
@@ -29,6 +31,7 @@ enum class Hook {
     command_start,  // version 2 only: servicecmd_start
     command_end,    // version 2 only: servicecmd_end
     selftest,
+    check_secret,  // NAME on its command line, a content for it on stdin
 };
 
 // The subcommand for a hook, empty where that version has none: hook_name(Hook::backup_start, 2) is
@@ -40,8 +43,9 @@ struct HookCall {
     int version = 1;
     Hook hook = Hook::install;
     std::vector<std::string> arguments;
-    std::string operation;    // DRUNNER_OPERATION: the verb
-    std::string docker_host;  // "unix:///..."
+    std::optional<Secret> input;  // stdin, from a file in memory; none: stdin is at its end
+    std::string operation;        // DRUNNER_OPERATION: the verb
+    std::string docker_host;      // "unix:///..."
     std::chrono::seconds limit{0};
     std::function<void(std::string_view)> output;
     std::function<void(pid_t group)> started;

@@ -78,10 +78,11 @@ bool is_required(std::string_view array, const std::string& name, const std::str
 
 SecretDeclaration secret_of(const std::string& text) {
     const std::vector<std::string> fields = split(text, '|');
-    if (fields.size() != 3) {
-        throw refused("SECRETS has '" + printable(text) + "', where NAME|required|text is meant");
+    if (fields.size() != 3 && (fields.size() != 4 || fields[3] != "check")) {
+        throw refused("SECRETS has '" + printable(text) +
+                      "', where NAME|required|text or NAME|required|text|check is meant");
     }
-    return {fields[0], is_required("SECRETS", fields[0], fields[1]), fields[2]};
+    return {fields[0], is_required("SECRETS", fields[0], fields[1]), fields[2], fields.size() == 4};
 }
 
 SettingDeclaration setting_of(const std::string& text) {

@@ -21,11 +21,13 @@ struct SettingDeclaration {
     bool operator==(const SettingDeclaration&) const = default;
 };
 
-// One declared secret: `NAME|required|text`, the second field `required` or empty.
+// One declared secret: `NAME|required|text`, the second field `required` or empty, with an optional
+// `check` as the fourth: a content for it is shown to the scripts before it is taken.
 struct SecretDeclaration {
     std::string name;
     bool required = false;
     std::string text;
+    bool check = false;
 
     bool operator==(const SecretDeclaration&) const = default;
 };

@@ -16,5 +16,7 @@ extern const EmbeddedFile embedded_files[];
 // The content of templates/NAME. The name is the program's own: an unknown one is a bug
 // (std::logic_error).
 std::string template_file(std::string_view name);
+// The text with `content` wherever `place` ("@ID@") stands.
+std::string filled(std::string text, std::string_view place, const std::string& content);
 
 }  // namespace drunner

@@ -1,6 +1,7 @@
 // What drunner relies on in a container engine, asked of the fake and of a real one. The real one
 // is the socket in DRUNNER_CONTRACT_SOCKET with the image in DRUNNER_CONTRACT_IMAGE: bash, /drunner
-// and USER 1000. DRUNNER_CONTRACT_REQUIRED=1 makes their absence a failure.
+// and USER 1000. DRUNNER_CONTRACT_REQUIRED=1 makes their absence a failure. DRUNNER_CONTRACT_ENGINE
+// is "podman" where that is what answers: then what only Docker does is not asked for.
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
@@ -41,6 +42,16 @@ const std::vector<std::string> lasting{"/bin/bash", "-c",
 std::string variable(const char* name) {
     const char* value = std::getenv(name);
     return value == nullptr ? "" : value;
+}
+
+bool is_podman(Engine& engine) {
+    return dynamic_cast<FakeEngine*>(&engine) == nullptr &&
+           variable("DRUNNER_CONTRACT_ENGINE") == "podman";
+}
+
+// Podman adds what an image's name leaves out.
+bool is_same_image(const std::string& one, const std::string& other) {
+    return ImageReference(one).same_as(ImageReference(other));
 }
 
 // One engine, an image on it, and names that nobody else uses; what the test made goes with it.
@@ -243,7 +254,7 @@ TEST_CASE("a container of an image without a program can be created, found and r
         REQUIRE(found);
         CHECK(found->id == id);
         CHECK(found->name == name);
-        CHECK(found->image == subject.image);
+        CHECK(is_same_image(found->image, subject.image));
         CHECK(found->image_id == engine.find_image(subject.image)->id);
         CHECK(found->state == "created");
         CHECK(found->health.empty());
@@ -334,7 +345,7 @@ TEST_CASE("lists name exactly what was asked for") {
         CHECK(listed.id == engine.find_container(subject.name("a"))->id);
         CHECK(listed.state == "created");
         CHECK(listed.status == "Created");
-        CHECK(listed.image == subject.image);
+        CHECK(is_same_image(listed.image, subject.image));
         CHECK(listed.image_id == engine.find_image(subject.image)->id);
         CHECK(listed.labels.at("drunner.test") == "x=y");
         CHECK(listed.created > 0);
@@ -390,7 +401,9 @@ TEST_CASE("an empty volume gets the image's content and its owner unless it is m
         const std::string copied = subject.volume("copied");
         const std::string plain = subject.volume("plain");
         ContainerSpec spec = subject.spec("first");
-        spec.mounts = {{copied, "/drunner", true}, {plain, "/bin", false}};
+        spec.entrypoint = {lasting[0]};
+        spec.command = {lasting[1], lasting[2]};
+        spec.mounts = {{copied, "/drunner", true}, {plain, "/home", false}};
         engine.create_container(spec);
         const std::string mountpoint = engine.find_volume(copied)->mountpoint;
         CHECK(std::filesystem::exists(mountpoint + "/servicecfg.sh"));
@@ -403,12 +416,17 @@ TEST_CASE("an empty volume gets the image's content and its owner unless it is m
         engine.create_container(spec);
         CHECK_FALSE(std::filesystem::exists(mountpoint + "/servicecfg.sh"));
         CHECK(owner_of(mountpoint).uid == 1234);
+        engine.start_container(spec.name);
+        CHECK(engine.remove_container(spec.name));
+        CHECK(owner_of(mountpoint).uid == 1234);
+        if (is_podman(engine)) {
+            return;
+        }
 
         // Empty again: the image's owner comes back, which is why drunner mounts nocopy.
         for (const auto& entry : std::filesystem::directory_iterator(mountpoint)) {
             std::filesystem::remove_all(entry.path());
         }
-        engine.remove_container(spec.name);
         spec.mounts = {{copied, "/drunner", false}};
         engine.create_container(spec);
         CHECK(owner_of(mountpoint).uid == 1234);
@@ -454,6 +472,10 @@ TEST_CASE("/drunner of an image can be read out of a container that never starte
 TEST_CASE("an archive written to the parent sets owner and mode of a volume's root") {
     for_each_engine([](Subject& subject) {
         Engine& engine = subject.engine;
+        // Podman writes it below the volume, into the container's own directory.
+        if (is_podman(engine)) {
+            return;
+        }
         const std::string volume = subject.volume("data");
         ContainerSpec spec = subject.spec("writer");
         spec.mounts = {{volume, "/srv/data", false}};
@@ -515,7 +537,11 @@ TEST_CASE("containers start, pause, go on and stop, also when they do so already
         spec.confined = true;
         engine.create_container(spec);
         const auto state = [&] { return engine.find_container(spec.name)->state; };
+        const auto listed_as_running = [&] {
+            return engine.list_containers({.name = spec.name, .running = true}).size() == 1;
+        };
 
+        CHECK_FALSE(listed_as_running());
         engine.stop_container(spec.name, seconds{1});
         CHECK(kind_thrown([&] { engine.pause_container(spec.name); }) ==
               ErrorKind::engine_conflict);
@@ -526,13 +552,16 @@ TEST_CASE("containers start, pause, go on and stop, also when they do so already
               ErrorKind::timed_out);
         engine.pause_container(spec.name);
         CHECK(state() == "paused");
+        CHECK(listed_as_running());
         CHECK(kind_thrown([&] { engine.pause_container(spec.name); }) ==
               ErrorKind::engine_conflict);
         engine.unpause_container(spec.name);
         CHECK(state() == "running");
+        CHECK(listed_as_running());
         engine.stop_container(spec.name, seconds{1});
         engine.stop_container(spec.name, seconds{1});
         CHECK(state() == "exited");
+        CHECK_FALSE(listed_as_running());
         engine.start_container(spec.name);
         CHECK(state() == "running");
         CHECK(engine.remove_container(spec.name));

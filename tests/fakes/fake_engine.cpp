@@ -351,11 +351,11 @@ void FakeEngine::pull_image(const ImageReference& reference, const RegistryAuth&
                                   : registry_->deliver(reference);
         switch (delivery.verdict) {
             case ManifestAnswer::Verdict::not_found:
-                throw pull_error(reference, "manifest unknown");
+                throw pull_error(reference, "manifest unknown", false);
             case ManifestAnswer::Verdict::denied:
-                throw pull_error(reference, "unauthorized: authentication required");
+                throw pull_error(reference, "unauthorized: authentication required", false);
             case ManifestAnswer::Verdict::unreachable:
-                throw pull_error(reference, "dial tcp: connection refused");
+                throw pull_error(reference, "dial tcp: connection refused", false);
             case ManifestAnswer::Verdict::found:
                 break;
         }
@@ -376,7 +376,7 @@ std::optional<std::string> FakeEngine::distribution_digest(const ImageReference&
                                   ? FakeRegistry::Delivery{ManifestAnswer::Verdict::unreachable, {}}
                                   : registry_->deliver(reference);
         if (!delivery.published) {
-            throw pull_error(reference, "dial tcp: connection refused");
+            throw pull_error(reference, "dial tcp: connection refused", false);
         }
         return delivery.published->digest;
     });
@@ -641,7 +641,8 @@ std::vector<ContainerSummary> FakeEngine::list_containers(const ObjectFilter& fi
                 std::any_of(held.mounts.begin(), held.mounts.end(), [&](const VolumeMount& mount) {
                     return mount.volume == filter.volume;
                 });
-            if (!mounts_it || (!filter.name.empty() && held.name != filter.name) ||
+            if (!mounts_it || (filter.running && !is_active(held)) ||
+                (!filter.name.empty() && held.name != filter.name) ||
                 !has_labels(held.labels, filter.labels)) {
                 continue;
             }

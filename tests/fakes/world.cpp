@@ -14,6 +14,7 @@
 #include "backup/backup_file.hpp"
 #include "core/error.hpp"
 #include "host/file.hpp"
+#include "host/process.hpp"
 #include "service/manifest.hpp"
 
 namespace drunner::test {
@@ -134,7 +135,10 @@ HookResult ServiceScripts::run_hook(const HookCall& call) {
 void ServiceScripts::act(const HookCall& call) {
     const std::string service = service_of(call.script);
     const std::string hook = hook_name(call.hook, call.version);
-    called.push_back(hook);
+    {
+        const std::lock_guard lock(mutex_);
+        called.push_back(hook);
+    }
     const std::string volume = "drunner-" + service + "-data";
     if (corrupting == hook) {
         std::ofstream(engine_.find_volume(volume)->mountpoint + "/mine") << "spoilt\n";
@@ -166,6 +170,9 @@ World::World()
     : prefix_(directory_.path() + "/prefix"),
       engine_(directory_.path() + "/engine", &registry_),
       scripts_(engine_) {
+    engine_.run_programs_with([this](const FakeContainer& container) {
+        return container.name.starts_with("drunner-mover-") ? run_mover(container) : FakeProgram();
+    });
     make_directories(prefix_ + "/usr/local/bin", 0755);
     make_directories(prefix_ + "/run/drunner");
     make_directories(prefix_ + "/etc/drunner");
@@ -174,6 +181,29 @@ World::World()
     make_directories(paths.services());
     create_file(paths.installation_id(), installation);
     build(1);
+}
+
+// The program is the real one, on the volumes' directories.
+FakeProgram World::run_mover(const FakeContainer& container) const {
+    const std::string program = directory_.path() + "/mover";
+    write_file(program, container.layer.at(container.arguments.at(0)).content, 0700);
+    BoundedProcess process;
+    process.arguments = {program};
+    for (std::size_t i = 1; i < container.arguments.size(); ++i) {
+        std::string argument = container.arguments[i];
+        for (const VolumeMount& mount : container.mounts) {
+            if (argument == mount.path) {
+                argument = directory_.path() + "/engine/volumes/" + mount.volume + "/_data";
+                break;
+            }
+        }
+        process.arguments.push_back(argument);
+    }
+    FakeProgram ran;
+    process.output = [&](std::string_view bytes) { ran.err += bytes; };
+    ran.exit_code = run_bounded(process).status;
+    ran.keeps_running = false;
+    return ran;
 }
 
 Machine World::machine(TransactionObserver* observer) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ class ServiceScripts : public ScriptRunner {
   private:
     void act(const HookCall& call);
 
+    std::mutex mutex_;  // of called
     FakeEngine& engine_;
 };
 
@@ -69,6 +71,9 @@ class World {
     void build(int version);  // tags it as a local build of "app"
     ImageReference reference() const { return ImageReference("app"); }
 
+    // As if the engine mapped users: no volume can be reached on this machine from now on.
+    void stream_volumes() { engine_.engine_info.user_namespaces = true; }
+
     void write_data(const std::string& volume, const std::string& file, const std::string& text);
 
     // Everything that counts, a line each: files below the prefix, containers, volumes with their
@@ -77,6 +82,8 @@ class World {
     std::vector<std::string> state();
 
   private:
+    FakeProgram run_mover(const FakeContainer& container) const;
+
     TemporaryDirectory directory_;
     std::string prefix_;
     FakeRegistry registry_;

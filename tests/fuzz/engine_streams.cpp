@@ -36,7 +36,7 @@ std::string log_of(const std::string& text, std::size_t part) {
 std::string pull_of(const std::string& text, std::size_t part) {
     const ImageReference reference("team/app:1");
     test::SilentProgress progress;
-    PullMessages messages(reference, progress);
+    PullMessages messages(reference, false, progress);
     try {
         in_parts(text, part, [&](Bytes bytes) { messages.write(bytes); });
         messages.finish();

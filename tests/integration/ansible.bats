@@ -17,7 +17,7 @@ play() { # CODE TASKS-FILE ARGUMENTS...
             '  vars: {ansible_python_interpreter: /usr/bin/python3}' '  tasks:'
         sed 's/^/    /' "$tasks"
     } >playbook.yml
-    run --separate-stderr env ANSIBLE_STDOUT_CALLBACK=json ansible-playbook -i localhost, \
+    run --separate-stderr env ANSIBLE_STDOUT_CALLBACK=ansible_document ansible-playbook -i localhost, \
         playbook.yml "$@" </dev/null
     if [[ $status != "$code" ]]; then
         printf '%s: exit %s\n%s\n%s\n' "$tasks" "$status" "$output" "$stderr"

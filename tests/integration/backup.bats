@@ -265,3 +265,13 @@ events_of() { # CONTAINER EVENT SINCE
     "$DOCKER" tag "$id" helloworld
     "$DOCKER" tag "$id" original/helloworld
 }
+
+@test "room is said before a backup and a restore" {
+    expect 0 drunner install dtest
+    expect 0 drunner backup dtest "$PWD/first"
+    grep -qE "^the volumes of 'dtest' hold [0-9.]+ [KMG]?i?B, and [0-9.]+ [KMGT]iB are free in '$PWD'" <<<"$stderr"
+    expect 0 drunner backup dtest "$PWD/second"
+    grep -qE "^the last backup of 'dtest' took [0-9.]+ [KMG]?i?B, and [0-9.]+ [KMGT]iB are free in '$PWD'" <<<"$stderr"
+    expect 0 drunner restore first copy
+    grep -qE "^the backup takes [0-9.]+ [KMG]?i?B as it is packed, and [0-9.]+ [KMGT]iB are free in '/" <<<"$stderr"
+}

@@ -9,6 +9,7 @@ eval "$(declare -f teardown | sed '1s/teardown/harness_teardown/')"
 
 # The engine starts and stops by these two scripts, which the proxy runs in the middle of a request.
 own_engine() { # DAEMON-JSON
+    not_on_podman "these tests start a Docker engine of their own"
     MAIN_ENGINE=$ENGINE
     OWN=$(mktemp -d "$WORLD/own.XXXXXX")
     local dockerd driver

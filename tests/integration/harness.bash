@@ -50,6 +50,11 @@ teardown() {
     fi
 }
 
+# What Podman does otherwise by its nature; at the head of a test.
+not_on_podman() { # REASON
+    if [[ $DRUNNER_ENGINE == podman ]]; then skip "Podman: $1"; fi
+}
+
 # ---- the command line ----------------------------------------------------------------------------
 
 # Runs drunner (or, with a word that is a launcher, that) and demands an exit code. Afterwards
@@ -81,6 +86,11 @@ says() { # EXTENDED-REGULAR-EXPRESSION
         printf 'a sentence with a capital or a full stop:\n%s\n' "$stderr"
         return 1
     fi
+}
+
+# It was said on stderr, whatever else was.
+tells() { # TEXT
+    contains "$stderr" "$1"
 }
 
 # The way out stands below the sentence.
@@ -243,11 +253,12 @@ snapshot() {
 
 # What drunner could have left: containers, volumes, and tags of its own.
 engine_objects() {
-    "$DOCKER" ps --all --format 'container {{.Names}}'
-    "$DOCKER" volume ls --format 'volume {{.Name}}'
-    "$DOCKER" images --format '{{.Repository}}:{{.Tag}}' | sed -n 's#^localhost/drunner:#tag &#p'
-    "$DOCKER" network ls --format '{{.Name}}' | grep -vxE 'bridge|host|none' | sed 's/^/network /' ||
-        true
+    {
+        "$DOCKER" ps --all --format 'container {{.Names}}'
+        "$DOCKER" volume ls --format 'volume {{.Name}}'
+        "$DOCKER" images --format '{{.Repository}}:{{.Tag}}' | sed -n 's#^localhost/drunner:#tag &#p'
+        "$DOCKER" network ls --format '{{.Name}}' | sed -E '/^(bridge|host|none|podman)$/d; s/^/network /'
+    } | sort
 }
 
 # The engine as the run began: what a failed test left must not fail the next one.

@@ -6,7 +6,7 @@ load harness
 commands() {
     printf '%s\n' install update uninstall obliterate recover backup restore list status inspect \
         enter servicecmd secret checkimage clean hold undelete doctor help completion new \
-        container serve watch ensure diff trust test dev
+        container serve watch ensure diff trust test dev schedule
 }
 
 @test "--version prints one line" {

@@ -213,7 +213,7 @@ with_volume() { # TAR
     tar --create --file device.tar --directory "$BATS_TEST_TMPDIR/old.2" .
     with_volume device.tar
     expect 0 drunner restore b.7z old
-    contains "$stderr" "is a device and is left out"
+    tells "is a device and is left out"
     [[ ! -e $(mount_point drunner-old-varlibwitness)/device ]]
     [[ -e $(mount_point drunner-old-varlibwitness)/zeros ]]
 }
@@ -224,7 +224,7 @@ with_volume() { # TAR
     build_with_config smaller:1 'VOLUMES=("/config")'
     pack "$BATS_TEST_TMPDIR/old" b.7z
     expect 0 drunner restore b.7z old --image renamed:1
-    contains "$stderr" "'drunner-old-data' of the backup goes to '/first'"
+    tells "'drunner-old-data' of the backup goes to '/first'"
     equals precious "$(<"$(mount_point drunner-old-first)/precious")"
     [[ -e $(mount_point drunner-old-second)/zeros ]]
     # One volume less on this side.

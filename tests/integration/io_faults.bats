@@ -138,6 +138,22 @@ break_restore() { # CALLS ERROR
 @test "restore: naming fails" { break_restore rename,renameat,renameat2,linkat,symlinkat ENOSPC; }
 @test "restore: making and marking fails" { break_restore mkdir,mkdirat,mknodat,fchown,fchmod,fsetxattr EIO; }
 
+@test "a file system that has no direct writes" {
+    local data
+    setup_service
+    data=$(volume_listing drunner-simplesecrets-secrets)
+    # In a backup one thread writes by pwrite64; in a restore the first one, of large files.
+    expect 0 strace -f -qq -o trace -e trace=pwrite64 -e inject=pwrite64:error=EINVAL:when=1 \
+        drunner backup simplesecrets b
+    grep -q 'EINVAL.*INJECTED' trace
+    expect 0 drunner verify b
+    expect 0 drunner obliterate --purge simplesecrets
+    expect 0 strace -qq -o trace -e trace=pwrite64 -e inject=pwrite64:error=EINVAL:when=1 \
+        drunner restore b copy
+    grep -q 'EINVAL.*INJECTED' trace
+    same "$data" "$(volume_listing drunner-copy-secrets)"
+}
+
 small_file_system() {
     SMALL=$BATS_TEST_TMPDIR/small
     mkdir "$SMALL"

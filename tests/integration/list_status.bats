@@ -21,6 +21,70 @@ load harness
     expect 0 drunner obliterate one
 }
 
+@test "list and status --all ask the engine as often for three services as for one" {
+    local command
+    proxy_start
+    expect 0 drunner install helloworld one
+    for command in "list" "list --all" "status --all"; do
+        : >"$PROXY_RECORD"
+        # shellcheck disable=SC2086  # the words of a command line
+        expect 0 drunner $command
+        requests | sort >"$command.one"
+    done
+    expect 0 drunner install dtest two
+    expect 0 drunner install helloworld three
+    for command in "list" "list --all" "status --all"; do
+        : >"$PROXY_RECORD"
+        # shellcheck disable=SC2086
+        expect 0 drunner $command
+        same "$(<"$command.one")" "$(requests | sort)"
+        (($(requests | wc -l) <= 4))
+    done
+}
+
+@test "status --all: a line each, 1 where one is broken" {
+    expect 0 drunner status --all
+    contains "$output" "no service is installed"
+    expect 0 drunner install dtest one
+    expect 0 drunner install helloworld two
+    expect 0 drunner status --all
+    equals 'one whole|two whole' "$(awk 'NR > 1 {print $1, $2}' <<<"$output" | paste -sd '|')"
+    "$DOCKER" rm --force drunner-keep-one >/dev/null
+    rm "$DRUNNER_PREFIX/usr/local/bin/two"
+    expect 1 drunner status --all --json
+    equals '[["one","keep-container"],["two","launcher"]]' \
+        "$(jq -c '[.services[] | [.service, .problems[0].id]]' <<<"$output")"
+    # What status says of one, status --all says as well.
+    local all=$output
+    expect 1 drunner status one --json
+    same "$(jq -S 'del(.command)' <<<"$output")" "$(jq -S '.services[0]' <<<"$all")"
+    expect 1 drunner status --all
+    contains "$output" "drunner recover two"
+    expect 0 drunner recover one
+    expect 0 drunner recover two
+}
+
+@test "list --all shows what an uninstall kept" {
+    expect 0 drunner install dtest one
+    expect 0 drunner install helloworld two
+    printf '0123456789' >"$(mount_point drunner-one-data)/kept"
+    expect 0 drunner list --all
+    equals 0 "$(grep -c drunner-one-data <<<"$output" || true)"
+    expect 0 drunner uninstall one
+    expect 0 drunner list
+    equals 0 "$(grep -c drunner-one-data <<<"$output" || true)"
+    expect 0 drunner list --all
+    grep -qE '^one +drunner-one-data +10 B +20' <<<"$output"
+    expect 0 drunner list --all --json
+    equals '[["one","drunner-one-data","/data",10],["one","drunner-one-varlibwitness","/var/lib/witness",0]]' \
+        "$(jq -c '[.left[] | [.service, .volume, .path, .size]]' <<<"$output")"
+    # Another installation's are not ours.
+    DRUNNER_PREFIX=$BATS_TEST_TMPDIR/other expect 0 drunner list --all --json
+    equals '[]' "$(jq -c .left <<<"$output")"
+    refused "exclude each other" drunner list --all --names
+    expect 0 drunner obliterate --purge one
+}
+
 @test "status is 0 for a whole service, 1 for a broken one, and says what to type" {
     expect 0 drunner install dtest
     expect 0 drunner status dtest

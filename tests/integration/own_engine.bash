@@ -3,11 +3,13 @@
 # their isolation, in a network namespace of its own, so that nothing of the host's network is
 # touched; and it may be restarted.
 #
-#   own_engine_start    from setup_file: exports DOCKER_HOST for the tests of the file
+#   own_engine_start    from setup_file: exports DOCKER_HOST for the tests of the file; with
+#                       OWN_NAMESPACE set in the network and mounts of that process
 #   own_engine_stop     from teardown_file
 #   own_engine_down SIGNAL, own_engine_up    in the middle of a test
 
 own_engine_start() {
+    not_on_podman "these tests start a Docker engine of their own"
     export OWN
     OWN=$(mktemp -d "$WORLD/own.XXXXXX")
     OWN_DRIVER=$("$DOCKER" info --format '{{.Driver}}')
@@ -20,11 +22,16 @@ own_engine_start() {
 }
 
 own_engine_launch() {
-    local dockerd
+    local dockerd enter
     dockerd=$(PATH=$PATH:/usr/sbin command -v dockerd)
     rm -f "$OWN/pid"
     # The namespace goes with its last process; a restarted engine gets a new one.
-    setsid unshare --net bash -c 'ip link set lo up; exec "$@"' bash "$dockerd" \
+    # shellcheck disable=SC2016
+    enter=(unshare --net bash -c 'ip link set lo up; exec "$@"' bash)
+    if [[ -n ${OWN_NAMESPACE-} ]]; then
+        enter=(nsenter --target "$OWN_NAMESPACE" --net --mount --)
+    fi
+    setsid "${enter[@]}" "$dockerd" \
         --data-root "$OWN/data" --exec-root "$OWN/exec" --pidfile "$OWN/pid" \
         --host "$DOCKER_HOST" --config-file "$OWN/daemon.json" --storage-driver "$OWN_DRIVER" \
         >>"$OWN/log" 2>&1 </dev/null 3>&- 4>&- &
@@ -89,7 +96,7 @@ row_end() {
 
 rows_print() {
     printf '# | promise | check | result |\n' >&3
-    cat "$BATS_FILE_TMPDIR/rows" >&3
+    cat "$BATS_FILE_TMPDIR/rows" >&3 2>/dev/null || true
 }
 
 # ---- containers ----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ undelete_files() {
 # The cache of what was read out of images is nobody's.
 everything() {
     (cd "$DRUNNER_PREFIX" && find . \( -path ./var/log -o -path ./var/lib/drunner/images \) -prune -o \( -type f -o -type l \) -print | sort)
-    find "$DRUNNER_PREFIX/run/drunner" "$DRUNNER_PREFIX/var/lib/drunner/services" -mindepth 1
+    find "$DRUNNER_PREFIX/run/drunner" "$DRUNNER_PREFIX/var/lib/drunner/services" -mindepth 1 | sort
     engine_state
     tags
 }

@@ -52,6 +52,19 @@ runs_as_before() { # IMAGE
     equals spoilt "$(cat "$(mount_point drunner-dtest-data)/random")"
 }
 
+@test "the tag of the image before an update is gone: it is put back, and so is the service" {
+    expect 0 drunner install dtest
+    local first
+    first=$(image_id dtest)
+    "$DOCKER" rmi localhost/drunner:dtest.1
+    build_spoiler dtest
+    expect 0 drunner update dtest
+    equals "$first" "$(image_id localhost/drunner:dtest.1)"
+    expect 0 drunner rollback dtest
+    equals "$first" "$(image_id "$(drunner inspect dtest --json | jq -r '[.. | .image_id? // empty] | first')")"
+    expect 0 drunner status dtest
+}
+
 @test "kill -9 in an update that spoilt the data, then recover: as before" {
     expect 0 drunner install dtest
     fill_dtest dtest

@@ -111,24 +111,6 @@ stay() {
     refused "needs SERVICE or --all" drunner backup
 }
 
-@test "the units for the night back up and prune" {
-    local unit=$ROOT/templates/systemd/drunner-backup line
-    configure HEALTHUPTIME=0 RETENTION=last=1
-    expect 0 drunner install dtest
-    for _ in 1 2; do
-        while read -r line; do
-            # shellcheck disable=SC2086 # the words of a command
-            run drunner $line
-            [[ $status == 0 || $status == 3 ]]
-        done < <(sed -n 's|^ExecStart=/usr/local/bin/drunner ||p' "$unit.service")
-    done
-    equals 1 "$(find "$DRUNNER_PREFIX/var/lib/drunner/backups/dtest" -type f | wc -l)"
-    grep -qx 'SuccessExitStatus=3' "$unit.service"
-    if command -v systemd-analyze >/dev/null; then
-        expect 0 systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$unit.timer")"
-    fi
-}
-
 @test "restore --all brings a lost host back, each service from its newest whole backup" {
     local name state
     for name in one two three; do

@@ -100,9 +100,18 @@ commands() {
     answers 0 hold dtest
     answers 0 list
     answers 0 list --names
+    answers 0 list --all
+    answers 0 status --all
     answers 0 backup --all
     answers 3 restore --all "$DRUNNER_PREFIX/var/lib/drunner/backups"
     answers 3 prune dtest --keep last=1 --check --diff
+    mkdir "$DRUNNER_PREFIX/etc/cron.d"
+    answers 0 schedule verify daily dtest --check --diff
+    answers 0 schedule verify daily dtest
+    answers 3 schedule verify daily dtest
+    answers 0 schedule run verify:dtest
+    answers 0 schedule list
+    answers 0 schedule remove verify:dtest
     answers 0 log
     answers 0 log --verify
     answers 0 logs dtest
@@ -119,6 +128,7 @@ commands() {
     answers 0 backup dtest "$PWD/b" --check --diff
     answers 0 backup dtest "$PWD/b"
     answers 0 verify b
+    answers 1 verify b key
     answers 0 show b
     answers 0 drill dtest "$PWD/b"
     answers 0 status dtest
@@ -133,6 +143,7 @@ commands() {
     answers 0 keygen
     answers 0 new blog
     answers 0 checkimage dtest
+    answers 1 checkimage dtest "$REGISTRY/nosuch"
     answers 0 checkimage --rules
     answers 0 checkimage --explain "$(jq -r '.rules[0].id' <<<"$output")"
     answers 0 test helloworld
@@ -144,6 +155,11 @@ commands() {
     answers 3 ensure
     answers 0 uninstall configurable
     answers 3 uninstall configurable
+    expect 0 drunner install dtest left
+    expect 0 drunner uninstall left
+    answers 0 list --all
+    equals '["/data","/var/lib/witness"]' "$(jq -c '[.left[] | select(.service == "left") | .path]' <<<"$output")"
+    expect 0 drunner obliterate --purge left
     answers 0 obliterate copy
     answers 0 undelete --list
     answers 0 undelete copy --check --diff

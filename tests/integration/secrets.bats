@@ -67,6 +67,69 @@ build_next() {
     refused "SECRETS has 'one\|two'" drunner update declared
 }
 
+@test "an image looks at a content before it is taken" {
+    local directory before
+    directory=$(copy_of secretive)
+    echo 'SECRETS=("key|required|begins with KEY|check" "free||")' >>"$directory/drunner/servicecfg.sh"
+    # shellcheck disable=SC2016 # the script is to expand it
+    sed -i '/^case /a checksecret) [[ $2 == key && $DRUNNER_OPERATION == secret ]]; grep -q ^KEY || die "no KEY" ;;' \
+        "$directory/drunner/servicerunner"
+    build_directory "$directory" choosy
+    expect 0 drunner install choosy
+    set_secret 0 choosy key KEY1
+    before=$(snapshot)
+    set_secret 1 choosy key garbage
+    contains "$stderr" "no KEY"
+    contains "$stderr" "'checksecret' of the service failed with status 1"
+    same "$before" "$(snapshot)"
+    set_secret 3 choosy key KEY1
+    set_secret 0 choosy key KEY2
+    set_secret 0 choosy free garbage
+    # What was shown and refused is nowhere, what was taken only in its store.
+    set_secret 1 choosy key needle-in-a-haystack
+    equals "" "$(grep -rl needle-in-a-haystack "$DRUNNER_PREFIX" || true)"
+    set_secret 0 choosy key KEY-needle-in-a-haystack
+    equals "$(store choosy)/key/content" "$(grep -rl needle-in-a-haystack "$DRUNNER_PREFIX")"
+    set_secret 0 choosy key KEY2
+    printf KEY3 >content
+    # With --check nothing of the image runs.
+    run --separate-stderr drunner --check secret choosy set key <content
+    equals 0 "$status"
+    equals KEY2 "$(cat "$(store choosy)/key/content")"
+    expect 1 drunner servicecmd choosy checksecret
+    names_next "drunner secret choosy set NAME"
+}
+
+@test "a drunner that is killed while the image looks leaves the secret as it was" {
+    local directory before
+    directory=$(copy_of secretive)
+    echo 'SECRETS=("key|||check")' >>"$directory/drunner/servicecfg.sh"
+    # shellcheck disable=SC2016 # the script is to expand it
+    sed -i '/^case /a checksecret) echo $$ >"$SERVICETEMPDIR/looking"; sleep 300 ;;' \
+        "$directory/drunner/servicerunner"
+    build_directory "$directory" slow
+    expect 0 drunner install slow
+    local looking=$DRUNNER_PREFIX/var/lib/drunner/services/slow/temp/looking
+    before=$(snapshot)
+    printf new >content
+    "$DRUNNER_BINARY" secret slow set key <content >/dev/null 2>&1 3>&- &
+    local setting=$!
+    until [[ -s $looking ]]; do
+        kill -0 "$setting"
+        sleep 0.05
+    done
+    kill -KILL "$setting"
+    wait "$setting" || true
+    expect 0 drunner recover slow
+    # Gone, or what is left of it waits for somebody to ask how it ended.
+    local looker
+    looker=$(<"$looking")
+    [[ ! -e /proc/$looker || $(awk '{print $3}' "/proc/$looker/stat") == Z ]]
+    rm "$looking"
+    same "$before" "$(snapshot)"
+    [[ ! -e $(store slow)/key ]]
+}
+
 @test "a secret is mounted read-only, for the user and with the mode that were asked for" {
     expect 0 drunner install secretive
     set_secret 0 secretive key "the content"
@@ -210,7 +273,7 @@ look_everywhere() {
         "$DOCKER" ps --all --quiet | while read -r one; do "$DOCKER" logs "$one" 2>&1; done
         "$DOCKER" volume ls --quiet | xargs -r "$DOCKER" volume inspect
         "$DOCKER" images --quiet --no-trunc | sort -u | xargs -r "$DOCKER" image inspect
-        cat "$WORLD/dockerd.log"
+        cat "$WORLD/$DRUNNER_ENGINE.log"
         if command -v journalctl >/dev/null; then journalctl --since -10min --no-pager 2>/dev/null; fi
         cat spoken
     } </dev/null | grep -aoFf needles >>found || true

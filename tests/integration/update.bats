@@ -194,7 +194,7 @@ publish_second() {
     expect 0 drunner registry test "$REGISTRY/there:1"
     contains "$output" "is there: sha256:"
     contains "$output" "asked without credentials"
-    equals 1 "$(grep -c '"HEAD /v2/there/manifests/1' "$WORLD/registry.log")"
+    grep -q "/v2/there/manifests/1" "$WORLD/registry.log"
     refused "'$REGISTRY/there:2'|there:2" drunner registry test "$REGISTRY/there:2"
     names_next "docker login"
     refused "127.0.0.1:1" drunner registry test 127.0.0.1:1/there:1

@@ -10,9 +10,14 @@
 # DOCKER         the docker command line that speaks to it
 # REGISTRY       127.0.0.1:PORT, the private registry
 # BASE_IMAGE     what the images are built from
+# WORLD_IMAGES   where it is set only these are built
+# DRUNNER_ENGINE what the engine is: docker (also where it is not set) or podman
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-export ROOT
+export ROOT DRUNNER_ENGINE=${DRUNNER_ENGINE:-docker}
+
+# shellcheck source=tests/integration/world_podman.bash
+source "$ROOT/tests/integration/world_podman.bash"
 
 world_fail() {
     printf 'world: %s\n' "$1" >&2
@@ -48,7 +53,7 @@ world_program() { # NAME...
 }
 
 # Its own name for each driver: overlay2 where the kernel and the file system can, else vfs.
-world_start_engine() {
+world_start_docker() {
     local dockerd driver
     dockerd=$(world_program dockerd)
     printf '{}\n' >"$WORLD/daemon.json"
@@ -56,7 +61,7 @@ world_start_engine() {
         "$dockerd" --data-root "$WORLD/data" --exec-root "$WORLD/exec" \
             --pidfile "$WORLD/docker.pid" --host "$DOCKER_HOST" \
             --config-file "$WORLD/daemon.json" --bridge=none --iptables=false --ip6tables=false \
-            --storage-driver "$driver" >"$WORLD/dockerd.log" 2>&1 3>&- 4>&- </dev/null &
+            --storage-driver "$driver" >"$WORLD/docker.log" 2>&1 3>&- 4>&- </dev/null &
         WORLD_ENGINE_PID=$!
         disown "$WORLD_ENGINE_PID"
         if world_wait "$WORLD_ENGINE_PID" "$DOCKER" version; then
@@ -65,7 +70,7 @@ world_start_engine() {
         fi
         world_end "$WORLD_ENGINE_PID"
     done
-    tail -n 20 "$WORLD/dockerd.log" >&2
+    tail -n 20 "$WORLD/docker.log" >&2
     world_fail "the private engine does not start"
 }
 
@@ -106,23 +111,27 @@ world_build() { # DIRECTORY TAG [ARGUMENTS...]
         --tag "$tag" --tag "original/$tag" "$directory" >/dev/null
 }
 
+world_wants() { # NAME
+    [[ -z ${WORLD_IMAGES-} || " $WORLD_IMAGES " == *" $1 "* ]]
+}
+
 # Each under its directory's name, and the next version of the three that an update is tried with. All
 # at once: a build mostly waits for the engine.
 world_build_images() {
-    local directory pid pids=()
+    local directory name pid pids=()
     DOCKER=$DOCKER "$ROOT/scripts/base-image" "$BASE_IMAGE" >/dev/null
     for directory in "$ROOT"/services/*/ "$ROOT"/tests/services/*/; do
-        # On a base of its own, which services.bats makes.
-        if [[ $directory == */redis/ ]]; then continue; fi
-        world_build "$directory" "$(basename "$directory")" &
+        name=$(basename "$directory")
+        # On bases of their own, which services.bats, directord.bats and daos.bats make.
+        if [[ $name =~ ^(redis|directord|director|daos-client)$ ]] || ! world_wants "$name"; then
+            continue
+        fi
+        world_build "$directory" "$name" &
+        pids+=($!)
+        case $name in dtest | longrunner | steady) ;; *) continue ;; esac
+        world_build "$directory" "$name-2" --build-arg VERSION=2 &
         pids+=($!)
     done
-    world_build "$ROOT/services/dtest" dtest-2 --build-arg VERSION=2 &
-    pids+=($!)
-    world_build "$ROOT/tests/services/longrunner" longrunner-2 --build-arg VERSION=2 &
-    pids+=($!)
-    world_build "$ROOT/tests/services/steady" steady-2 --build-arg VERSION=2 &
-    pids+=($!)
     for pid in "${pids[@]}"; do
         wait "$pid" || world_fail "an image cannot be built" || return 1
     done
@@ -141,7 +150,8 @@ world_start() {
     mkdir -p "$WORLD/bin"
     ln -sf "$DOCKER" "$WORLD/bin/docker"
     PATH=$WORLD/bin:$PATH
-    world_start_engine && world_start_registry && world_build_images
+    if [[ $DRUNNER_ENGINE == podman ]]; then ip link set lo up; fi
+    world_start_registry && "world_start_$DRUNNER_ENGINE" && world_build_images
 }
 
 # Ends a process, politely first, and returns when it is gone.
@@ -159,7 +169,7 @@ world_end() { # PID
 world_processes() {
     local directory
     for directory in /proc/[0-9]*; do
-        if tr '\0' ' ' <"$directory/cmdline" 2>/dev/null | grep -qF -- "$WORLD/"; then
+        if tr '\0' ' ' 2>/dev/null <"$directory/cmdline" | grep -qF -- "$WORLD/"; then
             printf '%s\n' "${directory#/proc/}"
         fi
     done
@@ -173,6 +183,10 @@ world_stop() {
         world_end "$WORLD_ENGINE_PID"
     fi
     if [[ -n ${WORLD_REGISTRY_PID-} ]]; then world_end "$WORLD_REGISTRY_PID"; fi
+    if [[ -n ${WORLD_HUB_PID-} ]]; then
+        world_end "$WORLD_HUB_PID"
+        umount /etc
+    fi
     for pid in $(world_processes); do
         if [[ $pid != "$$" && $pid != "$BASHPID" ]]; then world_end "$pid"; fi
     done

@@ -8,8 +8,10 @@
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
 #include "cli/error_document.hpp"
+#include "cli/result_table.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
+#include "operation/backup_target.hpp"
 #include "operation/operations.hpp"
 
 namespace drunner {
@@ -26,6 +28,7 @@ constexpr std::array options{
     OptionRow{"exclude", 0, "PATTERN", "leave out what matches, as /cache/*; may be repeated"},
     OptionRow{"with-image", 0, nullptr, "put the image in, so that a restore needs no registry"},
     OptionRow{"level", 0, "1..19", "zstd compression level, default 3"},
+    jobs_row,
 };
 
 constexpr int default_level = 3;
@@ -79,6 +82,7 @@ BackupRequest request_of(const Arguments& arguments) {
     request.containers = while_reading(arguments);
     request.excludes = excludes_of(arguments);
     request.with_image = arguments.has("with-image");
+    request.want_sha256 = arguments.has("json");
     return request;
 }
 
@@ -104,6 +108,7 @@ json document_of(const ServiceName& name, const BackupReport& report, bool is_en
         document["sha256"] = report.result.sha256;
         document["vanished"] = report.result.vanished;
         document["skipped"] = report.result.skipped;
+        document["streamed"] = report.streamed;
     }
     return document;
 }
@@ -112,42 +117,54 @@ std::string dumped(const json& document) {
     return document.dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
-// Every service, one after the other; one that fails does not stop the others.
+std::string line_of(const BackupReport& report, bool is_encrypted) {
+    return report.file + " (" + std::to_string(report.result.files) + " files, " +
+           human_size(report.result.original_bytes) + ", written as " +
+           human_size(report.result.written_bytes) +
+           (is_encrypted ? ", encrypted)" : ", not encrypted)");
+}
+
+// Every service; one that fails does not stop the others.
 Answer run_all(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
-    if (!arguments.words.empty()) {
+    const bool to_target = arguments.words.size() == 1 && is_backup_target(arguments.words[0]);
+    if (!arguments.words.empty() && !to_target) {
         throw Error(ErrorKind::usage,
                     "--all and '" + printable(arguments.words[0]) + "' exclude each other",
                     "drunner backup --all");
     }
     BackupRequest request = request_of(arguments);
+    const unsigned jobs = jobs_option(arguments);
     Machine& machine = invocation.machine();
     request.key = key_of(arguments, machine.config);
-    std::string text;
+    std::unique_ptr<BackupTarget> target;
+    if (to_target) {
+        target = make_backup_target(machine, arguments.words[0]);
+        request.target = target.get();
+    }
+    const bool is_encrypted = !request.key.empty();
+    std::vector<ResultRow> lines;
     json rows = json::array();
     bool changed = false;
     bool failed = false;
-    for (const ServiceName& name : Catalog(machine.paths).names()) {
-        try {
-            const BackupReport report = backup(machine, name, request);
+    for (const ServiceBackup& one : backup_all(machine, request, jobs)) {
+        if (one.report) {
             changed = true;
-            text += "'" + name.text() + "': " + text_of(report, !request.key.empty());
-            rows.push_back(document_of(name, report, !request.key.empty(), invocation.is_check()));
-        } catch (const Error& error) {
-            if (error.kind() == ErrorKind::interrupted) {
-                throw;
-            }
+            lines.push_back({one.name.text(), "written", line_of(*one.report, is_encrypted)});
+            rows.push_back(document_of(one.name, *one.report, is_encrypted, invocation.is_check()));
+        } else {
             failed = true;
-            machine.progress.warning("'" + name.text() + "': " + error.what());
-            text += "'" + name.text() + "': failed\n";
-            rows.push_back(
-                {{"service", name.text()}, {"changed", false}, {"error", error_document(error)}});
+            lines.push_back({one.name.text(), "failed", one.error->what()});
+            rows.push_back({{"service", one.name.text()},
+                            {"changed", false},
+                            {"error", error_document(*one.error)}});
         }
+        rows.back()["result"] = lines.back().result;
     }
     const ExitCode code = failed         ? ExitCode::error
                           : rows.empty() ? ExitCode::no_change
                                          : ExitCode::done;
-    return {code, rows.empty() ? "no service is installed\n" : text,
+    return {code, result_table(lines, "SERVICE", "no service is installed"),
             dumped({{"command", "backup"}, {"changed", changed}, {"services", rows}})};
 }
 
@@ -160,6 +177,7 @@ Answer run(const Invocation& invocation) {
         throw Error(ErrorKind::usage, "'drunner backup' needs SERVICE or --all",
                     "drunner help backup");
     }
+    refuse_jobs(arguments, "backup");
     const ServiceName name(arguments.words[0]);
     BackupRequest request = request_of(arguments);
     const std::string file = arguments.words.size() > 1 ? arguments.words[1] : "";
@@ -169,11 +187,16 @@ Answer run(const Invocation& invocation) {
                         "drunner backup " + name.text() + " - > FILE");
         }
         request.output = STDOUT_FILENO;
-    } else if (!file.empty()) {
+    } else if (!file.empty() && !is_backup_target(file)) {
         request.file = std::filesystem::absolute(file).string();
     }
     Machine& machine = invocation.machine_of(name);
     request.key = key_of(arguments, machine.config);
+    std::unique_ptr<BackupTarget> target;
+    if (is_backup_target(file)) {
+        target = make_backup_target(machine, file);
+        request.target = target.get();
+    }
     const BackupReport report = backup(machine, name, request);
     if (request.output >= 0) {
         return {};  // stdout carries the backup
@@ -187,8 +210,8 @@ Answer run(const Invocation& invocation) {
 
 constinit const Command backup_command{
     "backup",
-    "SERVICE [FILE or -], or --all",
-    "write everything of a service to one file",
+    "SERVICE [FILE, TARGET or -], or --all [TARGET]",
+    "write everything of a service to one file, or hand it to restic or rclone",
     "0 written and verified, 3 (--all) there is no service, 1 failed, and nothing stands under "
     "the file's name",
     options,

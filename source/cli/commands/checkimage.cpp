@@ -2,15 +2,20 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 
+#include "cli/command_words.hpp"
 #include "cli/commands.hpp"
+#include "cli/error_document.hpp"
+#include "cli/result_table.hpp"
 #include "cli/run.hpp"
 #include "cli/sarif.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "host/file.hpp"
 #include "operation/operations.hpp"
+#include "operation/side_by_side.hpp"
 
 namespace drunner {
 namespace {
@@ -23,6 +28,7 @@ constexpr std::array options{
     OptionRow{"sarif", 0, nullptr, "answer with one SARIF 2.1.0 document"},
     OptionRow{"rules", 0, nullptr, "list the rules, one a line"},
     OptionRow{"explain", 0, "ID", "say what a rule is for, and how to keep it"},
+    jobs_row,
 };
 
 std::string dumped(const json& document) {
@@ -160,6 +166,71 @@ json document_of(const Judgement& judgement, const std::string& subject, bool pa
             {"findings", rows},        {"not_judged", not_judged}};
 }
 
+std::optional<ImageReference> earlier_of(const Arguments& arguments) {
+    std::optional<ImageReference> earlier;
+    if (arguments.has("from")) {
+        earlier.emplace(arguments.value("from"));
+    }
+    return earlier;
+}
+
+// Several: the report of each, and a table of them at the end.
+Answer run_several(const Invocation& invocation) {
+    const Arguments& arguments = invocation.arguments;
+    const int wanted = level_asked(arguments);
+    const std::optional<ImageReference> earlier = earlier_of(arguments);
+    const std::vector<std::string>& words = arguments.words;
+    std::vector<Work> list;
+    for (const std::string& word : words) {
+        list.push_back({printable(word)});
+    }
+    std::vector<ResultRow> lines(words.size());
+    std::vector<json> rows(words.size());
+    std::vector<char> passed(words.size());
+    std::vector<std::optional<Judgement>> judgements(words.size());
+    work_side_by_side(
+        invocation.machine(), list, jobs_option(arguments),
+        [&](Machine& machine, std::size_t place) {
+            const std::string& subject = list[place].name;
+            try {
+                judgements[place] =
+                    is_directory(words[place])
+                        ? check_build_context(
+                              words[place], [&]() -> Machine& { return machine; }, earlier)
+                        : check_image(machine, ImageReference(words[place]), earlier);
+                const int reached = judgements[place]->level_reached();
+                passed[place] = reached >= wanted ? 1 : 0;
+                lines[place] = {
+                    subject, passed[place] == 1 ? "passes" : "fails",
+                    reached < 0 ? "reaches no level"
+                                : fmt::format("reaches level {} of {}", reached, highest_level)};
+                rows[place] = document_of(*judgements[place], subject, passed[place] == 1);
+                rows[place].erase("command");
+            } catch (const Error& error) {
+                if (error.kind() == ErrorKind::interrupted) {
+                    throw;
+                }
+                machine.progress.warning("'" + subject + "': " + error.what());
+                lines[place] = {subject, "failed", error.what()};
+                rows[place] = {
+                    {"reference", subject}, {"passes", false}, {"error", error_document(error)}};
+            }
+            return passed[place] == 1;
+        });
+    const bool passes = std::find(passed.begin(), passed.end(), 0) == passed.end();
+    Answer answer;
+    answer.code = passes ? ExitCode::done : ExitCode::error;
+    for (std::size_t place = 0; place < words.size(); ++place) {
+        if (judgements[place]) {
+            answer.text +=
+                report(*judgements[place], list[place].name, !is_directory(words[place])) + "\n";
+        }
+    }
+    answer.text += result_table(lines, "IMAGE", "");
+    answer.document = dumped({{"command", "checkimage"}, {"passes", passes}, {"images", rows}});
+    return answer;
+}
+
 Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
     const bool asks_about_rules = arguments.has("rules") || arguments.has("explain");
@@ -179,11 +250,16 @@ Answer run(const Invocation& invocation) {
     if (arguments.has("rules")) {
         return list_rules();
     }
-    const int wanted = level_asked(arguments);
-    std::optional<ImageReference> earlier;
-    if (arguments.has("from")) {
-        earlier.emplace(arguments.value("from"));
+    if (arguments.words.size() > 1) {
+        if (arguments.has("sarif")) {
+            throw Error(ErrorKind::usage, "--sarif answers with the log of one image",
+                        "drunner checkimage --sarif " + printable(arguments.words[0]));
+        }
+        return run_several(invocation);
     }
+    refuse_jobs(arguments, "checkimage");
+    const int wanted = level_asked(arguments);
+    const std::optional<ImageReference> earlier = earlier_of(arguments);
     const std::string& word = arguments.words[0];
     const bool image = !is_directory(word);
     const Judgement judgement =
@@ -203,12 +279,12 @@ Answer run(const Invocation& invocation) {
 }  // namespace
 
 constinit const Command checkimage_command{"checkimage",
-                                           "IMAGE or DIR (a path with a slash)",
+                                           "IMAGE... or DIR... (a path with a slash)",
                                            "what keeps an image from being a good service",
                                            "0 it reaches the level, 1 it does not",
                                            options,
                                            0,
-                                           1,
+                                           std::numeric_limits<std::size_t>::max(),
                                            false,
                                            run};
 

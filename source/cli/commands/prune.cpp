@@ -11,6 +11,7 @@
 #include "core/text.hpp"
 #include "operation/backup_directory.hpp"
 #include "operation/prune.hpp"
+#include "service/manifest.hpp"
 
 namespace drunner {
 namespace {
@@ -23,6 +24,7 @@ constexpr std::array options{
               "as RETENTION: last=3 hourly= daily= weekly= monthly= yearly= "
               "within=30d curve=DAYS/MOST/ALWAYS"},
     OptionRow{"verify", 0, nullptr, "read every backup to its end first, not only the newest"},
+    OptionRow{"target", 0, "TARGET", "restic:REPOSITORY or rclone:REMOTE:PATH, not BACKUPDIR"},
     OptionRow{"password-file", 0, "FILE", "decrypt with the password in it (else PASS)"},
     OptionRow{"identity", 0, "FILE", "decrypt with the age identities in it"},
 };
@@ -33,7 +35,8 @@ std::vector<ServiceName> names_of(const Arguments& arguments, const Machine& mac
                     "drunner help prune");
     }
     if (arguments.has("all")) {
-        return services_with_backups(machine.config.backup_directory);
+        return arguments.has("target") ? Catalog(machine.paths).names()
+                                       : services_with_backups(machine.config.backup_directory);
     }
     std::vector<ServiceName> names;
     for (const std::string& word : arguments.words) {
@@ -71,7 +74,12 @@ Answer run(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
     Machine& machine = invocation.machine();
     const std::vector<ServiceName> names = names_of(arguments, machine);
+    std::unique_ptr<BackupTarget> target;
+    if (arguments.has("target")) {
+        target = make_backup_target(machine, arguments.value("target"));
+    }
     PruneRequest request{machine.config.retention, open_key_of(arguments), arguments.has("verify")};
+    request.target = target.get();
     // Some of them may be from before there was a key.
     request.key.allow_plain = true;
     if (arguments.has("keep")) {

@@ -34,7 +34,7 @@ Answer run(const Invocation& invocation) {
 constinit const Command registry_command{
     "registry",
     "test REFERENCE",
-    "ask the registry for an image as an update does: is it there, do the credentials fit",
+    "ask the registry for an image: is it there, do the credentials fit",
     "0 the image is there, 1 it is not, or the registry cannot be asked",
     {},
     2,

@@ -6,6 +6,7 @@
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
 #include "cli/error_document.hpp"
+#include "cli/result_table.hpp"
 #include "core/error.hpp"
 #include "operation/operations.hpp"
 
@@ -19,7 +20,9 @@ constexpr std::array own_options{
     OptionRow{"image", 0, "REFERENCE", "restore onto this image"},
     OptionRow{"replace", 0, nullptr, "replace the data of the service, or of volumes, that exist"},
     OptionRow{"partial", 0, nullptr, "go on where backup and image declare different volumes"},
+    snapshot_row,
     accept_scripts_row,
+    jobs_row,
 };
 constexpr auto options = joined(own_options, open_key_options);
 
@@ -40,6 +43,7 @@ json document_of(const RestoreReport& report, bool is_check) {
                   {"original_bytes", report.result.original_bytes}};
     if (!is_check) {
         document["missing_secrets"] = report.missing_secrets;
+        document["streamed"] = report.streamed;
     }
     return document;
 }
@@ -67,31 +71,65 @@ Answer run_all(const Invocation& invocation) {
     const std::string directory = std::filesystem::absolute(arguments.words[0]).string();
     ExitCode code = ExitCode::no_change;
     bool changed = false;
-    std::string text;
+    std::vector<ResultRow> lines;
     json rows = json::array();
-    for (const ServiceRestore& one : restore_all(invocation.machine(), directory, request)) {
+    for (const ServiceRestore& one :
+         restore_all(invocation.machine(), directory, request, jobs_option(arguments))) {
         if (one.report) {
             changed = true;
-            text += text_of(*one.report);
+            lines.push_back(
+                {one.name.text(), "restored",
+                 one.file + " (" + std::to_string(one.report->result.files) + " files)"});
             json row = document_of(*one.report, invocation.is_check());
             row["file"] = one.file;
             rows.push_back(std::move(row));
         } else if (one.error) {
             code = ExitCode::error;
-            text += "'" + one.name.text() + "' failed\n";
+            lines.push_back({one.name.text(), "failed", one.error->what()});
             rows.push_back({{"service", one.name.text()},
                             {"changed", false},
                             {"file", one.file},
                             {"error", error_document(*one.error)}});
         } else {
-            text += "'" + one.name.text() + "' is installed\n";
+            lines.push_back({one.name.text(), "installed", {}});
             rows.push_back({{"service", one.name.text()}, {"changed", false}});
         }
+        rows.back()["result"] = lines.back().result;
     }
     if (changed && code == ExitCode::no_change) {
         code = ExitCode::done;
     }
-    return {code, text, dumped({{"command", "restore"}, {"changed", changed}, {"services", rows}})};
+    return {code, result_table(lines, "SERVICE", "there is no service"),
+            dumped({{"command", "restore"}, {"changed", changed}, {"services", rows}})};
+}
+
+RestoreReport restore_file(const Invocation& invocation, RestoreRequest request) {
+    const std::vector<std::string>& words = invocation.arguments.words;
+    refuse_snapshot(invocation.arguments);
+    if (words.size() > 2) {
+        throw Error(ErrorKind::usage, "a file holds one service, which gets one name",
+                    "drunner restore FILE SERVICE");
+    }
+    const FileDescriptor input = open_backup_input(words[0]);
+    request.input = input.get();
+    if (words.size() > 1) {
+        request.name = ServiceName(words[1]);
+    }
+    return restore(invocation.machine(), request);
+}
+
+RestoreReport restore_target(const Invocation& invocation, RestoreRequest request) {
+    const std::vector<std::string>& words = invocation.arguments.words;
+    if (words.size() < 2) {
+        throw Error(ErrorKind::usage, "a target keeps many services' backups: say whose",
+                    "drunner restore TARGET SERVICE");
+    }
+    const ServiceName service(words[1]);
+    request.name = words.size() > 2 ? ServiceName(words[2]) : service;
+    Machine& machine = invocation.machine();
+    TargetInput input(machine, words[0], service, invocation.arguments.value("snapshot"));
+    request.input = input.descriptor();
+    return input.read_by([&] { return restore(machine, request); });
 }
 
 Answer run(const Invocation& invocation) {
@@ -99,16 +137,14 @@ Answer run(const Invocation& invocation) {
     if (arguments.has("all")) {
         return run_all(invocation);
     }
+    refuse_jobs(arguments, "restore");
+    const std::vector<std::string>& words = arguments.words;
     RestoreRequest request = request_of(arguments);
-    const FileDescriptor input = open_backup_input(arguments.words[0]);
-    request.input = input.get();
-    if (arguments.words.size() > 1) {
-        request.name = ServiceName(arguments.words[1]);
-    }
     if (arguments.has("image")) {
         request.image = ImageReference(arguments.value("image"));
     }
-    const RestoreReport report = restore(invocation.machine(), request);
+    const RestoreReport report = is_backup_target(words[0]) ? restore_target(invocation, request)
+                                                            : restore_file(invocation, request);
     json document = document_of(report, invocation.is_check());
     document["command"] = "restore";
     return {ExitCode::done, text_of(report), dumped(document)};
@@ -118,12 +154,12 @@ Answer run(const Invocation& invocation) {
 
 constinit const Command restore_command{
     "restore",
-    "FILE or - [SERVICE], or --all DIRECTORY",
+    "FILE or - [SERVICE], or TARGET SERVICE [NAME], or --all DIRECTORY",
     "make a service from a backup, under its own or another name",
     "0 restored, 3 (--all) all are installed, 1 failed, everything is as before",
     options,
     1,
-    2,
+    3,
     false,
     run,
     CheckMode::foretold};

@@ -26,10 +26,12 @@ Answer run(const Invocation& invocation) {
                           printable(header.created_at), printable(header.drunner_version));
     nlohmann::json volumes = nlohmann::json::array();
     for (const BackupVolume& volume : header.volumes) {
-        text += header.from_old_tool ? fmt::format("volume    {}\n", printable(volume.name))
-                                     : fmt::format("volume    {} ({})\n", printable(volume.path),
-                                                   printable(volume.name));
-        volumes.push_back({{"path", volume.path}, {"name", volume.name}});
+        text += header.from_old_tool
+                    ? fmt::format("volume    {}\n", printable(volume.name))
+                    : fmt::format("volume    {} ({}{})\n", printable(volume.path),
+                                  printable(volume.name), volume.streamed ? ", streamed" : "");
+        volumes.push_back(
+            {{"path", volume.path}, {"name", volume.name}, {"streamed", volume.streamed}});
     }
     std::vector<std::string> secrets;
     for (const auto& [name, content] : header.secrets) {

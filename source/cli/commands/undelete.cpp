@@ -71,6 +71,7 @@ Answer run(const Invocation& invocation) {
                             {"original_bytes", report.result.original_bytes}};
     if (!invocation.is_check()) {
         document["missing_secrets"] = report.missing_secrets;
+        document["streamed"] = report.streamed;
     }
     return {
         ExitCode::done,

@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -8,6 +6,7 @@
 #include "cli/command_words.hpp"
 #include "cli/commands.hpp"
 #include "cli/error_document.hpp"
+#include "cli/result_table.hpp"
 #include "core/error.hpp"
 #include "core/text.hpp"
 #include "operation/operations.hpp"
@@ -20,6 +19,7 @@ constexpr std::array options{
     OptionRow{"image", 0, "REFERENCE", "take this reference from now on"},
     OptionRow{"pull", 0, "WORD", "auto, always, missing or never; kept for this service"},
     accept_scripts_row,
+    jobs_row,
 };
 
 std::string_view word_of(UpdateVerdict verdict) {
@@ -51,21 +51,12 @@ ExitCode code_of(const std::vector<ServiceUpdate>& updates) {
 
 Answer answer_of(const std::vector<ServiceUpdate>& updates) {
     using nlohmann::json;
-    std::size_t width = 7;
-    for (const ServiceUpdate& one : updates) {
-        width = std::max(width, one.name.text().size());
-    }
-    std::string text = updates.empty()
-                           ? "no service is installed\n"
-                           : fmt::format("{:<{}}  {:<13}\n", "SERVICE", width, "RESULT");
+    std::vector<ResultRow> lines;
     json rows = json::array();
     for (const ServiceUpdate& one : updates) {
-        const std::string_view result = word_of(one.verdict);
-        const std::string why =
-            one.reason.empty() ? join(one.changes, ", ") : split(one.reason, '\n').front();
-        text += why.empty() ? fmt::format("{:<{}}  {}\n", one.name.text(), width, result)
-                            : fmt::format("{:<{}}  {:<13}  {}\n", one.name.text(), width, result,
-                                          printable(why));
+        const std::string result(word_of(one.verdict));
+        lines.push_back(
+            {one.name.text(), result, one.reason.empty() ? join(one.changes, ", ") : one.reason});
         json row{{"service", one.name.text()},
                  {"result", result},
                  {"changed", one.verdict == UpdateVerdict::updated},
@@ -79,7 +70,7 @@ Answer answer_of(const std::vector<ServiceUpdate>& updates) {
     const bool changed = std::any_of(updates.begin(), updates.end(), [](const ServiceUpdate& one) {
         return one.verdict == UpdateVerdict::updated;
     });
-    return {code_of(updates), text,
+    return {code_of(updates), result_table(lines, "SERVICE", "no service is installed"),
             json{{"command", "update"}, {"changed", changed}, {"services", rows}}.dump(
                 -1, ' ', true, json::error_handler_t::replace)};
 }
@@ -90,19 +81,20 @@ Answer run_several(const Invocation& invocation) {
         throw Error(ErrorKind::usage, "--image and --pull are for one service",
                     "drunner help update");
     }
+    const unsigned jobs = jobs_option(arguments);
     if (arguments.has("all")) {
         if (!arguments.words.empty()) {
             throw Error(ErrorKind::usage,
                         "--all and '" + printable(arguments.words[0]) + "' exclude each other",
                         "drunner update --all");
         }
-        return answer_of(update_all(invocation.machine()));
+        return answer_of(update_all(invocation.machine(), jobs));
     }
     std::vector<ServiceName> names;
     for (const std::string& word : arguments.words) {
         names.emplace_back(word);
     }
-    return answer_of(update_each(invocation.machine_of(names.front()), names));
+    return answer_of(update_each(invocation.machine_of(names.front()), names, jobs));
 }
 
 Answer run(const Invocation& invocation) {
@@ -113,6 +105,7 @@ Answer run(const Invocation& invocation) {
         throw Error(ErrorKind::usage, "'drunner update' needs SERVICE... or --all",
                     "drunner help update");
     }
+    refuse_jobs(invocation.arguments, "update");
     const ServiceName name(invocation.arguments.words[0]);
     UpdateRequest request{{}, pull_option(invocation.arguments), false};
     if (invocation.arguments.has("image")) {

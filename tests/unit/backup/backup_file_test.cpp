@@ -10,7 +10,8 @@ using namespace drunner::test;
 
 TEST_CASE("a backup file appears whole, private and only once") {
     const ScratchDirectory scratch;
-    const BackupJob job = job_of(scratch.make("source"));
+    BackupJob job = job_of(scratch.make("source"));
+    job.want_sha256 = true;
     create_file(scratch / "source/a", std::string(100'000, 'a'));
     SilentProgress progress;
     const std::string path = scratch.make("out") + "/b.tar.zst";

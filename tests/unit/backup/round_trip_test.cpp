@@ -179,7 +179,11 @@ TEST_CASE("excluded files are left out") {
         create_file(scratch / (std::string("source/") + name), "x");
     }
     job.header.excludes = {"cache", "*.tmp", "/data/logs/*"};
-    extract_bytes(backup_bytes(job), into(scratch.make("target")));
+    job.header.after = {"db"};
+    const std::string bytes = backup_bytes(job);
+    const FileDescriptor archive = reading(bytes);
+    CHECK(open_backup(archive.get(), {})->header().after == job.header.after);
+    extract_bytes(bytes, into(scratch.make("target")));
     CHECK(directory_entries(scratch / "target") == std::vector<std::string>{"keep", "logs"});
     CHECK(directory_entries(scratch / "target/keep") == std::vector<std::string>{"b", "cache2"});
     CHECK(directory_entries(scratch / "target/logs").empty());
@@ -221,8 +225,11 @@ TEST_CASE("the result counts and sums what was written") {
         job.key.password = Secret("x");
         job.key.work_factor = 2;
     }
-    const BackupResult result = write_backup(
-        job, [&](Bytes part) { bytes += as_text(part); }, progress);
+    const auto sink = [&](Bytes part) { bytes += as_text(part); };
+    CHECK(write_backup(job, sink, progress).sha256.empty());
+    bytes.clear();
+    job.want_sha256 = true;
+    const BackupResult result = write_backup(job, sink, progress);
     CHECK(result.files == 1);
     CHECK(result.original_bytes > 5000);
     CHECK(result.written_bytes == bytes.size());

@@ -103,7 +103,8 @@ std::vector<Fixture> secret_fixtures() {
         line("no-secret-in-arguments", "docker exec -e \"PASSWORD=$PASS\" x sh",
              "docker exec -e PASSWORD x sh; docker login --password-stdin"),
         config("no-secret-default", "SETTINGS=(\"ADMIN_PASSWORD||admin|of the admin\")",
-               "SETTINGS=(\"ADMIN_PASSWORD|required||of the admin\")"),
+               "SETTINGS=(\"ADMIN_PASSWORD|required||of the admin\" "
+               "\"SECRET_BACKEND||file|who keeps them\")"),
     };
 }
 

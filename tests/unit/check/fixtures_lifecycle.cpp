@@ -19,6 +19,12 @@ std::vector<Fixture> verb_fixtures() {
         all.push_back(verb(name));
     }
     const std::vector<Fixture> others{
+        {"verb-checksecret",
+         [](Draft& draft) { draft.config += "SECRETS=('key|required|the key|check')\n"; },
+         [](Draft& draft) {
+             draft.config += "SECRETS=('key|required|the key|check')\n";
+             draft.arm("checksecret") = "grep -q KEY";
+         }},
         arm("unknown-word-fails", "*", "show_help", "show_help; exit 1"),
         {"no-reserved-word", [](Draft& draft) { draft.arm("backup") = "true"; },
          [](Draft& draft) { draft.arm("backups") = "true"; }},

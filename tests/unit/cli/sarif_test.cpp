@@ -14,9 +14,9 @@ using nlohmann::json;
 void check_object(const json& object, const std::set<std::string>& known,
                   const std::set<std::string>& required) {
     REQUIRE(object.is_object());
-    for (const auto& [key, value] : object.items()) {
-        INFO(key);
-        CHECK(known.contains(key));
+    for (const auto& item : object.items()) {
+        INFO(item.key());
+        CHECK(known.contains(item.key()));
     }
     for (const std::string& key : required) {
         INFO(key);

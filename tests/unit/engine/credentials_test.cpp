@@ -165,6 +165,29 @@ TEST_CASE("a helper that fails is named, and nothing that it wrote is shown") {
     }
 }
 
+TEST_CASE("credentials tell where they come from, and errors what to type") {
+    const auto source_of = [](const DockerConfig& config) {
+        CredentialStore store = config.store();
+        return store.find("r").source;
+    };
+    DockerConfig helped(R"({"credHelpers":{"r":"one"},"credsStore":"two"})");
+    helped.add_helper("one", R"(echo '{"Username":"me","Secret":"hidden"}')");
+    const std::string file = "'" + helped.directory() + "/config.json'";
+    CHECK(source_of(helped) == "docker-credential-one, credHelpers in " + file);
+    CHECK(source_of(DockerConfig(R"({"auths":{"r":{"registrytoken":"t"}}})"))
+              .starts_with("auths in '"));
+    CHECK(source_of(DockerConfig("{}")).ends_with("/config.json'"));
+
+    const DockerConfig broken(
+        R"({"credHelpers":{"a":"gone","b":"bad"},"auths":{"c":{"auth":"%"}}})");
+    broken.add_helper("bad", "exit 7");
+    CHECK(thrown_for(broken, "a").next() == "command -v docker-credential-gone");
+    CHECK(thrown_for(broken, "b").next() == "docker-credential-bad list");
+    CHECK(thrown_for(broken, "c").next() == "docker login c");
+    const DockerConfig malformed("not JSON");
+    CHECK(thrown_for(malformed, "c").next() == "jq . " + malformed.directory() + "/config.json");
+}
+
 TEST_CASE("a helper that does not end is ended") {
     const DockerConfig config(R"({"credsStore":"slow"})");
     config.add_helper("slow", "sleep 600");

@@ -20,7 +20,7 @@ std::string frame(char stream, const std::string& text) {
 std::string pull(const std::string& text, std::size_t part = 5) {
     const ImageReference reference("team/app:1");
     test::SilentProgress progress;
-    PullMessages messages(reference, progress);
+    PullMessages messages(reference, false, progress);
     try {
         for (std::size_t at = 0; at < text.size(); at += part) {
             messages.write(as_bytes(std::string_view(text).substr(at, part)));

@@ -38,7 +38,10 @@ class ScriptedEngine {
           peer_(socket_,
                 [script = std::move(script), version, oldest](const PeerRequest& request) {
                     if (request.path == "/_ping") {
-                        return reply(200, "OK", {"Api-Version: " + version});
+                        return version == "podman"
+                                   ? reply(200, "OK",
+                                           {"Api-Version: 1.41", "Libpod-Api-Version: 4.3.1"})
+                                   : reply(200, "OK", {"Api-Version: " + version});
                     }
                     if (request.path == "/version") {
                         return reply(200, R"({"ApiVersion":")" + version +
@@ -52,6 +55,7 @@ class ScriptedEngine {
     Engine* operator->() { return engine_.get(); }
     Engine& operator*() { return *engine_; }
     PeerRequest last() const { return peer_.requests().back(); }
+    std::vector<PeerRequest> requests() const { return peer_.requests(); }
     std::size_t count() const { return peer_.requests().size(); }
 
   private:
@@ -173,6 +177,8 @@ TEST_CASE("refusals have their kind and the engine's own words") {
           Row{409, R"({"message":"in use"})", ErrorKind::engine_conflict, "in use"},
           Row{500, R"({"message":"the container name is already in use"})",
               ErrorKind::engine_conflict, "already in use"},
+          Row{500, R"({"message":"\"created\" is not running: container state improper"})",
+              ErrorKind::engine_conflict, "state improper"},
           Row{404, R"({"message":"no such container"})", ErrorKind::engine_not_found,
               "no such container"}}) {
         CAPTURE(row.body);
@@ -181,6 +187,44 @@ TEST_CASE("refusals have their kind and the engine's own words") {
         CHECK(error.kind() == row.kind);
         CHECK(says(error, row.words));
     }
+}
+
+TEST_CASE("Podman fills new volumes before anything starts, and takes its own limits back") {
+    const std::string id(64, 'c');
+    ScriptedEngine engine(
+        [&](const PeerRequest& request) {
+            if (request.path.ends_with("/init")) {
+                return reply(500, R"({"message":"a command that was not found"})");
+            }
+            return request.method == "POST"  ? reply(201, R"({"Id":")" + id + "\"}")
+                   : request.method == "GET" ? reply(200, R"({"Id":")" + id + R"(","Name":"/web"})")
+                                             : reply(204, "");
+        },
+        "podman");
+    ContainerSpec spec;
+    spec.name = "web";
+    spec.image = "app";
+    spec.command = {"true"};
+    spec.mounts = {{"old", "/old", false}};
+    engine->create_container(spec);
+    CHECK(engine.count() == 2);
+    spec.mounts.push_back({"new", "/new", true});
+    engine->create_container(spec);
+    const std::vector<PeerRequest> requests = engine.requests();
+    REQUIRE(requests.size() == 7);
+    const auto filling = nlohmann::json::parse(requests.at(2).body);
+    CHECK(filling.at("HostConfig").at("Mounts").size() == 1);
+    CHECK(filling.at("HostConfig").at("NetworkMode") == "none");
+    CHECK(filling.at("Entrypoint") == nlohmann::json::array({"/.drunner/no-program"}));
+    CHECK(requests.at(3).path == "/v4.0.0/libpod/containers/" + id + "/init");
+    CHECK(requests.at(5).method == "DELETE");
+    CHECK(nlohmann::json::parse(requests.at(6).body).at("HostConfig").at("Mounts").size() == 2);
+
+    engine->create_container_from(
+        "web", R"({"Image":"app","HostConfig":{"Ulimits":[{"Name":"RLIMIT_NOFILE","Hard":9}]}})");
+    const auto again = nlohmann::json::parse(engine.last().body);
+    CHECK(again.at("HostConfig").at("Ulimits").at(0).at("Name") == "nofile");
+    CHECK(again.at("HostConfig").at("Ulimits").at(0).at("Hard") == 9);
 }
 
 TEST_CASE("an answer that is no document is refused") {
@@ -276,7 +320,7 @@ TEST_CASE("a pull that stops without being complete is an error") {
 
 TEST_CASE("words about a failed pull are understood, and the image's name is none of them") {
     const auto kind_of = [](const char* reference, const char* words) {
-        return pull_error(ImageReference(reference), words).kind();
+        return pull_error(ImageReference(reference), words, false).kind();
     };
     CHECK(kind_of("a/b", "manifest for a/b:latest not found: manifest unknown: manifest unknown") ==
           ErrorKind::image_not_found);
@@ -302,8 +346,32 @@ TEST_CASE("words about a failed pull are understood, and the image's name is non
                   "manifest for r.io/denied/timeout:unauthorized not found") ==
           ErrorKind::image_not_found);
     CHECK(kind_of("a/b", "something else") == ErrorKind::engine_refused);
-    CHECK(pull_error(ImageReference("r.io/a"), "denied").next() == "docker login r.io");
-    CHECK(pull_error(ImageReference("a"), "denied").next() == "docker login");
+}
+
+TEST_CASE("a failed pull says what to type") {
+    const auto told = [](const char* reference, const char* words, bool with_credentials = false) {
+        return pull_error(ImageReference(reference), words, with_credentials);
+    };
+    CHECK(told("r.io/app", "denied").next() == "docker login r.io");
+    CHECK(told("app", "denied").next() == "docker login");
+    CHECK(told("r.io/app", "unauthorized", true).next() == "docker login r.io");
+    CHECK(told("r.io/app", "403 Forbidden", true).next() == "docker login --username ANOTHER r.io");
+    CHECK(says(told("r.io/app", "unauthorized"), "there are no credentials for 'r.io'"));
+    CHECK(told("r.io/app", "manifest unknown", true).next() == "docker push r.io/app");
+    CHECK(told("r.io/app", "toomanyrequests: slow down").next() ==
+          "sleep 60; drunner registry test r.io/app");
+    CHECK(told("app", "toomanyrequests: slow down").next() == "docker login");
+    CHECK(told("r.io:5/app", "x509: certificate signed by unknown authority").next() ==
+          "install -D -m 644 CA.crt /etc/docker/certs.d/r.io:5/ca.crt");
+    CHECK(told("r.io/app", "x509: certificate has expired or is not yet valid").next() ==
+          "openssl s_client -connect r.io:443 </dev/null | openssl x509 -noout -text");
+    CHECK(told("r.io/app", "http: server gave HTTP response to HTTPS client").next() ==
+          "name 'r.io' in insecure-registries of /etc/docker/daemon.json; "
+          "systemctl restart docker");
+    CHECK(told("r.io/app", "error parsing HTTP 429 response body: unexpected end").next() ==
+          "sleep 60; drunner registry test r.io/app");
+    CHECK(told("r.io/app", "dial tcp: connection refused").next() == "curl -i https://r.io/v2/");
+    CHECK(told("r.io/app", "something else").next().empty());
 }
 
 TEST_CASE("the digest can be asked for through an engine that has the endpoint") {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/error.hpp"
+#include "engine/credential_source.hpp"
 #include "engine/credentials.hpp"
 #include "fakes/fake_engine.hpp"
 #include "fakes/scripted_peer.hpp"
@@ -182,6 +183,73 @@ TEST_CASE("a reference with a digest needs no registry") {
     CHECK(answer.verdict == Verdict::found);
     CHECK(answer.digest == other);
     CHECK(world.peer.requests().empty());
+}
+
+namespace {
+
+Error refused_by(World& world) {
+    try {
+        world.client().describe(world.reference());
+    } catch (const Error& error) {
+        return error;
+    }
+    FAIL("nothing was thrown");
+    return Error(ErrorKind::system, "");
+}
+
+}  // namespace
+
+TEST_CASE("where credentials come from is told") {
+    World world([](const PeerRequest&) { return manifest(); });
+    auto& known = dynamic_cast<CredentialSource&>(world.client());
+    CHECK(known.source_of(world.reference()).empty());
+    world.log_in(basic);
+    world.registry.reset();
+    auto& anew = dynamic_cast<CredentialSource&>(world.client());
+    CHECK(anew.source_of(world.reference()) ==
+          "auths in '" + world.directory.path() + "/config.json'");
+}
+
+TEST_CASE("each refusal is told apart, with whose credentials it met and what to type") {
+    struct Row {
+        int status;
+        const char* header;
+        bool logged_in;
+        const char* message;
+        const char* next;  // R is the reference, D its domain
+    };
+    for (const Row& row :
+         {Row{401, "WWW-Authenticate: Basic realm=x", false, "wants credentials", "docker login D"},
+          Row{401, "WWW-Authenticate: Basic realm=x", true,
+              "does not accept the credentials from auths in", "docker login D"},
+          Row{403, "X-None: 1", true, "does not let the account of auths in",
+              "docker login --username ANOTHER D"},
+          Row{403, "X-None: 1", false, "wants credentials", "docker login D"},
+          Row{404, "X-None: 1", true, "does not have it", "docker push R"},
+          Row{404, "X-None: 1", false, "does not have it", "docker login D"},
+          Row{429, "X-None: 1", false, "too many requests", "sleep 60; drunner registry test R"},
+          Row{429, "Retry-After: 100", true, "come back in 100 s",
+              "sleep 100; drunner registry test R"},
+          Row{418, "X-None: 1", false, "HTTP status 418", "curl -i https://D/v2/"}}) {
+        CAPTURE(row.status);
+        CAPTURE(row.logged_in);
+        World world([&](const PeerRequest&) { return refusal(row.status, row.header); });
+        if (row.logged_in) {
+            world.log_in(basic);
+        }
+        CHECK(world.resolve().message.find(row.message) != std::string::npos);
+        const Error error = refused_by(world);
+        const std::string message = error.what();
+        CHECK(message.find(row.message) != std::string::npos);
+        CHECK(message.find("secret") == std::string::npos);
+        std::string next = row.next;
+        if (next.ends_with(" R")) {
+            next.replace(next.size() - 1, 1, world.reference().text());
+        } else if (const std::size_t domain = next.rfind('D'); domain != std::string::npos) {
+            next.replace(domain, 1, world.peer.address());
+        }
+        CHECK(error.next() == next);
+    }
 }
 
 TEST_CASE("what a registry answers is a verdict") {

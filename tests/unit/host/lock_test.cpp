@@ -71,17 +71,27 @@ std::string refusal(const std::string& path) {
     return "";
 }
 
-// What `question` answers in a child of this process.
-bool in_child(const std::function<bool()>& question) {
+// What `question` answers in a child of this process, which `lock` admits before.
+bool in_child(const std::function<bool()>& question, const FileLock* lock = nullptr) {
+    int admitted[2];
+    REQUIRE(pipe(admitted) == 0);
     const pid_t pid = fork();
     if (pid == 0) {
-        bool answer = false;
+        char word = 0;
+        close(admitted[1]);
+        bool answer = read(admitted[0], &word, 1) == 1;
         try {
             answer = question();
         } catch (...) {
         }
         _exit(answer ? 0 : 1);
     }
+    if (lock != nullptr) {
+        lock->admit(pid);
+    }
+    CHECK(write(admitted[1], "x", 1) == 1);
+    close(admitted[0]);
+    close(admitted[1]);
     int status = 0;
     waitpid(pid, &status, 0);
     return status == 0;
@@ -119,11 +129,19 @@ TEST_CASE("the lock counts as held for what its holder runs, and only as long as
     const std::string path = scratch.file("blog.lock");
     std::optional<FileLock> lock = FileLock::acquire(path, "drunner update blog", at_once);
     CHECK_FALSE(lock->nested());
-    CHECK(in_child([&] { return FileLock::acquire(path, "hook", at_once).nested(); }));
-    CHECK(in_child([&] { return FileLock::holder(path).empty(); }));
-    CHECK(in_child([&] {
-        return in_child([&] { return FileLock::acquire(path, "hook", at_once).nested(); });
-    }));
+    const auto is_nested = [&] { return FileLock::acquire(path, "hook", at_once).nested(); };
+    CHECK(in_child(is_nested, &*lock));
+    CHECK(in_child([&] { return FileLock::holder(path).empty(); }, &*lock));
+    CHECK(in_child([&] { return in_child(is_nested); }, &*lock));
+    SUBCASE("a child that was not admitted, as the hook of another service, is a stranger") {
+        CHECK(in_child([&] {
+            return FileLock::holder(path).find("'drunner update blog'") != std::string::npos;
+        }));
+        CHECK(in_child([&] { return !refusal(path).empty(); }));
+        const FileLock other =
+            FileLock::acquire(scratch.file("other.lock"), "drunner update blog", at_once);
+        CHECK(in_child([&] { return !refusal(path).empty(); }, &other));
+    }
     SUBCASE("a second thread of work in the same process is not nested") {
         CHECK(refusal(path).find("drunner update blog") != std::string::npos);
     }

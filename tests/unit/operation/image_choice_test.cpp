@@ -90,6 +90,17 @@ TEST_CASE("an image that no registry ever had is local: nobody is asked") {
     CHECK(world.registry().asked().empty());
 }
 
+TEST_CASE("an image that is called localhost/ was built here, whatever digests it has") {
+    Published published;
+    const ImageReference local("localhost/app");
+    published.world.registry().publish(local.text(), version(5));
+    published.world.engine().pull_image(local, {}, published.world.progress());
+    Machine machine = published.world.machine();
+    const std::string id = fake_image_id(version(5));
+    CHECK(choose_image(machine, {local, PullPolicy::automatic, id, {id}}).image.id == id);
+    CHECK(published.asked() == 0);
+}
+
 TEST_CASE("a pull by hand is taken as it is") {
     Published published;
     published.world.registry().publish(reference.text(), version(4));

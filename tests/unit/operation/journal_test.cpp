@@ -54,6 +54,27 @@ TEST_CASE("a journal says what was begun, what is settled, and what is to finish
     CHECK_FALSE(exists(paths.service(app)));
 }
 
+TEST_CASE("a journal is gone also where its directory cannot be synced") {
+    const ScratchDirectory scratch;
+    const Paths paths(scratch.path());
+    Journal journal(paths, app, {"backup", "drunner backup app", "/s", TimePoint(), false});
+    create_file(paths.service(app) + "/service.json", "{}");
+    rlimit before{};
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const rlimit none{0, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    // What throws here must not leave the other tests without files.
+    std::string failure;
+    try {
+        remove_journal(paths.journal(app));
+    } catch (const Error& error) {
+        failure = error.what();
+    }
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(failure.empty());
+    CHECK(read_journals(paths, app).empty());
+}
+
 TEST_CASE("a last line that was never synced announces nothing") {
     const ScratchDirectory scratch;
     const Paths paths(scratch.path());

@@ -10,6 +10,7 @@
 #include "fakes/world.hpp"
 #include "host/file.hpp"
 #include "operation/data_snapshot.hpp"
+#include "operation/journal.hpp"
 #include "operation/operations.hpp"
 
 namespace drunner::test {
@@ -61,6 +62,16 @@ bool has(const std::vector<std::string>& words, const std::string& word) {
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+std::string refusal_of_rollback(World& world) {
+    Machine machine = world.machine();
+    try {
+        rollback(machine, app, {});
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "";
+}
+
 std::string refusal_of_data(World& world) {
     Machine machine = world.machine();
     const std::vector<std::string> before = world.state();
@@ -76,6 +87,35 @@ std::string refusal_of_data(World& world) {
 }
 
 }  // namespace
+
+TEST_CASE("an update puts back the tag that somebody took from the image before it") {
+    World world;
+    configure(world, "");
+    Machine machine = world.machine();
+    install(machine, {world.reference(), app, {}});
+    const std::string first = manifest_of(world).release().image_id;
+    SUBCASE("so that there is a way back") {
+        // Another tag keeps the image, as it does on a real engine.
+        world.engine().tag_image(first, "kept", "1");
+        world.engine().remove_image("localhost/drunner:app.1");
+        world.build(2);
+        CHECK(update(machine, app, {}).outcome == Outcome::changed);
+        CHECK(rollback(machine, app, {}).outcome == Outcome::changed);
+        CHECK(manifest_of(world).release().image_id == first);
+    }
+    SUBCASE("and is done also where that image is gone") {
+        world.engine().remove_image("localhost/drunner:app.1");
+        world.build(2);
+        world.engine().remove_container("app");
+        world.engine().remove_container("drunner-keep-app");
+        world.engine().remove_image(first);
+        REQUIRE_FALSE(world.engine().find_image(first));
+        CHECK(update(machine, app, {}).outcome == Outcome::changed);
+        CHECK_FALSE(world.engine().find_container("drunner-keep-app.previous"));
+        CHECK(read_journals(machine.paths, app).empty());
+        CHECK(refusal_of_rollback(world).find("of 'app' is gone") != std::string::npos);
+    }
+}
 
 TEST_CASE("back, and forward again, without the data") {
     World world;
@@ -188,12 +228,19 @@ TEST_CASE("what is not kept is said before the update, and is the answer to --da
     CHECK(refusal_of_data(limited).find("SNAPSHOTLIMIT") != std::string::npos);
 
     World foreign;
+    configure(foreign, "SNAPSHOT=reflink\n");
     Machine machine = foreign.machine();
     foreign.engine().engine_info.user_namespaces = true;
     install(machine, {foreign.reference(), app, {}});
     foreign.build(2);
     update(machine, app, {});
     CHECK(refusal_of_data(foreign).find("userns-remap") != std::string::npos);
+
+    World streamed;
+    configure(streamed, "SNAPSHOTLIMIT=10\n");
+    streamed.stream_volumes();
+    update_once(streamed);
+    CHECK(refusal_of_data(streamed).find("SNAPSHOTLIMIT (10 B)") != std::string::npos);
 }
 
 TEST_CASE("what a release was left with goes with clean, with uninstall, with the next update") {
@@ -223,11 +270,12 @@ TEST_CASE("the copy that has no room is refused before anything is changed, with
     install(machine, {world.reference(), app, {}});
     world.write_data("drunner-app-data", "mine", std::string(200'000, 'x'));
     const std::vector<ManagedVolume> volumes = manifest_of(world).volumes;
+    const std::string image = manifest_of(world).release().image_id;
     const std::string services = Paths(world.prefix()).services();
     REQUIRE(mount("tmpfs", services.c_str(), "tmpfs", 0, "size=64k") == 0);
     std::string told;
     try {
-        plan_snapshot(machine, volumes);
+        plan_snapshot(machine, volumes, image);
     } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::no_space);
         told = error.what();
@@ -235,7 +283,7 @@ TEST_CASE("the copy that has no room is refused before anything is changed, with
     REQUIRE(umount(services.c_str()) == 0);
     CHECK(told.find("needs 200") != std::string::npos);
     CHECK(told.find("65536 are free") != std::string::npos);
-    CHECK_NOTHROW(plan_snapshot(machine, volumes));
+    CHECK_NOTHROW(plan_snapshot(machine, volumes, image));
 }
 
 TEST_CASE("the record of images that failed") {

@@ -35,6 +35,49 @@ TEST_CASE("a container that is just being removed is made anew once it is gone")
     CHECK(containers[0].state == "running");
 }
 
+TEST_CASE("a container that goes between two looks at it is made anew") {
+    World world;
+    Machine machine = world.machine();
+    install(machine, {world.reference(), app, {}});
+    const nlohmann::json record = record_containers(machine, app);
+    const std::string id = containers_of(machine, app).at(0).id;
+    world.engine().change_container(id,
+                                    [](FakeContainer& container) { container.state = "exited"; });
+    int looks = 0;
+    world.engine().observe([&](const std::string& call, bool before) {
+        if (!before && call == "find_container " + id && ++looks == 1) {
+            world.engine().remove_container(id);
+        }
+    });
+    restore_containers(machine, app, record);
+    const std::vector<ContainerSummary> containers = containers_of(machine, app);
+    REQUIRE(containers.size() == 1);
+    CHECK(containers[0].id != id);
+    CHECK(containers[0].state == "running");
+}
+
+TEST_CASE("what was run with --rm and stopped is awaited, not started") {
+    World world;
+    Machine machine = world.machine();
+    install(machine, {world.reference(), app, {}});
+    nlohmann::json record = record_containers(machine, app);
+    record[0]["document"]["HostConfig"]["AutoRemove"] = true;
+    const std::string id = containers_of(machine, app).at(0).id;
+    world.engine().change_container(id,
+                                    [](FakeContainer& container) { container.state = "exited"; });
+    bool started = false;
+    world.engine().observe([&](const std::string& call, bool) {
+        started = started || call == "start_container " + id;
+    });
+    world.clock().on_wait = [&](auto) { world.engine().remove_container(id); };
+    restore_containers(machine, app, record);
+    CHECK_FALSE(started);
+    const std::vector<ContainerSummary> containers = containers_of(machine, app);
+    REQUIRE(containers.size() == 1);
+    CHECK(containers[0].id != id);
+    CHECK(containers[0].state == "running");
+}
+
 TEST_CASE("a container that can neither be started nor goes is named") {
     World world;
     Machine machine = world.machine();

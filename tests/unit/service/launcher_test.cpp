@@ -120,7 +120,8 @@ TEST_CASE("reserved words say what to type, every other word is the service's") 
           "restore",      "uninstall",    "obliterate",  "backup",           "update",
           "recover",      "rollback",     "install_end", "update_start",     "update_end",
           "backup_start", "backup_end",   "restore_end", "uninstall_start",  "obliterate_start",
-          "enter_start",  "status_start", "status_end",  "servicecmd_start", "servicecmd_end"}) {
+          "enter_start",  "status_start", "status_end",  "servicecmd_start", "servicecmd_end",
+          "checksecret",  "check_secret"}) {
         CAPTURE(word);
         CHECK(reserved_word_advice(word, name).find("blog") != std::string::npos);
     }

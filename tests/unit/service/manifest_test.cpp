@@ -42,6 +42,7 @@ Manifest a_manifest(const std::string& name = "blog") {
         release.config.hooks = {"x"};
         release.config.selftest = true;
         release.config.settings = {{"PORT", true, "80", "the port", "port"}};
+        release.config.secrets = {{"key", true, "the key"}};
         release.config.after = {"db"};
         release.config.backup_exclude = {"*.tmp"};
         release.extra_images = {{"redis", "sha256:33", "sha256:44"}};
@@ -104,6 +105,17 @@ TEST_CASE("a hold is kept while it is there") {
     CHECK(manifest_from_json(to_json(manifest)) == manifest);
     manifest.hold->until = 1'800'000'000;
     CHECK(manifest_from_json(to_json(manifest)) == manifest);
+}
+
+TEST_CASE("that a secret is checked is kept where it is so") {
+    Manifest manifest = a_manifest();
+    CHECK(to_json(manifest).find("\"check\"") == std::string::npos);
+    manifest.releases[1].config.secrets[0].check = true;
+    CHECK(manifest_from_json(to_json(manifest)) == manifest);
+    Json json = Json::parse(to_json(manifest));
+    json["releases"][1]["config"]["secrets"][0]["check"] = "yes";
+    CHECK(complaint(json.dump()) ==
+          "service.json: 'releases[1].config.secrets[0].check' is not true or false");
 }
 
 TEST_CASE("service.json keeps its form") {

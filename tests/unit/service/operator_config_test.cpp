@@ -139,3 +139,14 @@ TEST_CASE("the words of the pull policies") {
     CHECK_FALSE(parse_pull_policy("Auto"));
     CHECK_FALSE(parse_pull_policy(""));
 }
+
+TEST_CASE("commands and variables for other programs") {
+    const Scratch scratch;
+    const OperatorConfig config = loaded(
+        scratch, "ON_FAILURE='mail -s \"$DRUNNER_JOB\" root'\nTARGETENV='A=1  B_2=x=y C='\n");
+    CHECK(config.on_failure == "mail -s \"$DRUNNER_JOB\" root");
+    CHECK(config.target_env == std::vector<std::string>{"A=1", "B_2=x=y", "C="});
+    CHECK(refusal("PULL=auto\nTARGETENV='A=1 secret'").find("NAME=VALUE is meant") !=
+          std::string::npos);
+    CHECK(refusal("PULL=auto\nTARGETENV=1A=x").find("'1A'") != std::string::npos);
+}

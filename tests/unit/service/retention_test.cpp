@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <cmath>
 #include <map>
 #include <random>
 #include <set>
@@ -57,6 +58,21 @@ std::vector<int> after_days(const RetentionCurve& curve, std::vector<int> ages, 
 std::vector<int> without(std::vector<int> ages, std::size_t place) {
     ages.erase(ages.begin() + static_cast<long>(place));
     return ages;
+}
+
+// The curve's formula again: the ages that would lie on it, and the squares of what is between.
+double squares_off_curve(const std::vector<int>& ages, int days) {
+    double squares = 0;
+    double place = 0;
+    for (const int age : ages) {
+        double share = 0;
+        if (ages.size() > 1) {
+            share = std::expm1(place / static_cast<double>(ages.size() - 1)) / std::expm1(1.0);
+        }
+        squares += std::pow(age - days * std::pow(share, 2), 2);
+        ++place;
+    }
+    return squares;
 }
 
 // The rules again, written the other way round: backup by backup, with std::chrono's calendar.
@@ -117,7 +133,7 @@ std::set<std::size_t> kept_by_reference(const Retention& retention,
                             ages.push_back(age(places[j]));
                         }
                     }
-                    costs.emplace(distance_from_curve(ages, retention.curve->days), p);
+                    costs.emplace(squares_off_curve(ages, retention.curve->days), p);
                 }
                 victim = costs.begin()->second;
             }

@@ -41,6 +41,7 @@ TEST_CASE("hooks have the names of their version") {
     CHECK(hook_name(Hook::install, 2) == "install_end");
     CHECK(hook_name(Hook::restore, 2) == "restore_end");
     CHECK(hook_name(Hook::selftest, 2) == "selftest");
+    CHECK(hook_name(Hook::check_secret, 1) == "checksecret");
     CHECK(hook_name(Hook::status_end, 1).empty());
     CHECK(hook_name(Hook::command_start, 2) == "servicecmd_start");
 }
@@ -53,6 +54,20 @@ TEST_CASE("a hook gets its name and arguments untouched, and both its streams ar
     CHECK(output == "[" + scratch.file("servicerunner") + "][backupstart][one][two words][]err\n");
     CHECK(result.verdict == Verdict::succeeded);
     CHECK(result.last_lines == output);
+}
+
+TEST_CASE("a hook reads its input to the end, from no file that has a name") {
+    const Scratch scratch;
+    HookCall call;
+    call.script = scratch.script("servicerunner",
+                                 "#!/bin/bash\n[[ ! -t 0 ]] && stat -L -c %h /dev/stdin && cat\n");
+    call.hook = Hook::check_secret;
+    // More than a pipe holds.
+    call.input = Secret(std::string(300'000, 'x'));
+    std::string output;
+    call.output = [&](std::string_view bytes) { output += bytes; };
+    CHECK(BashRunner(settings).run_hook(call).verdict == Verdict::succeeded);
+    CHECK(output == "0\n" + std::string(300'000, 'x'));
 }
 
 TEST_CASE("exactly the variables of the contract") {

@@ -90,7 +90,8 @@ TEST_CASE("all that it declares") {
     const ServiceConfig config = parsed(
         "VOLUMES=(/data)\nEXTRACONTAINERS=(\"redis:7\")\nVERSION=2\nHOOKS=(a b)\nSELFTEST=Yes\n"
         "SETTINGS=(\"PORT|required||the port|port\" 'TITLE||my blog|the title')\nAFTER=(db)\n"
-        "BACKUP_EXCLUDE=('*.tmp' \"cache/*\")\nSOMETHING=else\n");
+        "BACKUP_EXCLUDE=('*.tmp' \"cache/*\")\nSOMETHING=else\n"
+        "SECRETS=('key|required|the key|check' \"hint||\")\n");
     CHECK(config.extra_containers == Words{"redis:7"});
     CHECK(config.version == 2);
     CHECK(config.hooks == Words{"a", "b"});
@@ -98,6 +99,8 @@ TEST_CASE("all that it declares") {
     CHECK(config.settings ==
           std::vector<SettingDeclaration>{{"PORT", true, "", "the port", "port"},
                                           {"TITLE", false, "my blog", "the title", "string"}});
+    CHECK(config.secrets == std::vector<SecretDeclaration>{{"key", true, "the key", true},
+                                                           {"hint", false, "", false}});
     CHECK(config.after == Words{"db"});
     CHECK(config.backup_exclude == Words{"*.tmp", "cache/*"});
     CHECK(parsed("A=1 B=2").version == 1);
@@ -211,6 +214,8 @@ TEST_CASE("each limit has its own refusal") {
     CHECK(refuses("SELFTEST=maybe", "yes or no"));
     CHECK(refuses("SETTINGS=('PORT')", "NAME|required"));
     CHECK(refuses("SETTINGS=('PORT|maybe||x')", "required"));
+    CHECK(refuses("SECRETS=('key|required')", "NAME|required|text|check"));
+    CHECK(refuses("SECRETS=('key|||checked')", "NAME|required|text|check"));
     CHECK(refuses("SETTINGS=('1PORT|||x')", "variable's name"));
     CHECK(refuses("SETTINGS=('PORT|||x|number')", "type"));
     CHECK(refuses("SETTINGS=('PORT|||x' 'PORT|||x')", "twice"));

@@ -14,7 +14,9 @@ TEST_CASE("a skeleton is filled to the last mark") {
     request.port = 8080;
     const auto files = make_skeleton(request);
     CHECK(files.size() == 4);
-    for (const auto& [name, file] : files) {
+    for (const auto& each : files) {
+        const std::string& name = each.first;
+        const auto& file = each.second;
         CAPTURE(name);
         CHECK(file.executable == name.ends_with("servicerunner"));
         for (std::size_t at = file.content.find('@'); at != std::string::npos;
