@@ -21,6 +21,20 @@ own_engine_start() {
     "$DOCKER" load --quiet --input "$OWN/base.tar" >/dev/null
 }
 
+# The services directord and director, on what stands for their programs: see tests/standins.
+build_directord() {
+    local product
+    DOCKER=$DOCKER "$ROOT/scripts/base-image" \
+        --with "$ROOT/build/directord-standin=directord-standin" "$BASE_IMAGE-directord" >/dev/null
+    for product in directord director; do
+        DOCKER_BUILDKIT=0 "$DOCKER" build --quiet --force-rm --tag "standin-$product" \
+            --build-arg "BASE_IMAGE=$BASE_IMAGE-directord" --build-arg "PRODUCT=$product" \
+            "$ROOT/tests/standins/directord" >/dev/null
+        DOCKER_BUILDKIT=0 "$DOCKER" build --quiet --force-rm --tag "$product" \
+            --build-arg "${product^^}_IMAGE=standin-$product" "$ROOT/services/$product" >/dev/null
+    done
+}
+
 own_engine_launch() {
     local dockerd enter
     dockerd=$(PATH=$PATH:/usr/sbin command -v dockerd)

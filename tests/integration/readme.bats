@@ -18,6 +18,7 @@ load readme
     works_as_it_stands services/dtest/README.md 5
     works_as_it_stands services/blocks/README.md 15
     works_as_it_stands services/redis/README.md 14
+    works_as_it_stands services/daos-client/README.md 14
 }
 
 @test "README.md tells every kind of failure that the source has" {
