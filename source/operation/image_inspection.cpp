@@ -252,14 +252,19 @@ std::vector<MemberHead> members_at(Engine& engine, const std::string& container,
     return leading_members(as_bytes(tar), 2);
 }
 
-}  // namespace
-
-ImageFacts read_image_files(Machine& machine, const Image& image, std::string_view reference) {
+ImageFacts configuration_of(const Image& image, std::string_view reference) {
     ImageFacts facts;
     facts.reference = reference;
     facts.os = image.os;
     facts.architecture = image.architecture;
     facts.user = image.user;
+    return facts;
+}
+
+}  // namespace
+
+ImageFacts read_image_files(Machine& machine, const Image& image, std::string_view reference) {
+    ImageFacts facts = configuration_of(image, reference);
     const ImageCache cache(machine.paths);
     if (const std::optional<CachedImage> cached = cache.find(image.id)) {
         facts.files = cached->files;
@@ -331,42 +336,40 @@ bool is_here_for_check(Machine& machine, const Image& image) {
     return is_described(image) && machine.engine.find_image(image.id).has_value();
 }
 
+// Throws where an error is among the findings on the image; warns of the others.
+void require_contract(Machine& machine, const ImageFacts& facts) {
+    for (const Finding& finding : check_contract(facts)) {
+        if (finding.severity == Severity::error) {
+            throw Error(ErrorKind::image_refused,
+                        "image '" + facts.reference + "' cannot be a service: " + finding.message,
+                        "drunner checkimage " + facts.reference);
+        }
+        machine.progress.warning(finding.message);
+    }
+}
+
 }  // namespace
 
 InspectedImage inspect_image(Machine& machine, const ServiceName& service, const Image& image,
                              std::string_view reference) {
     const bool is_here = !machine.check || is_here_for_check(machine, image);
-    ImageFacts facts;
-    if (is_here) {
-        facts = read_image_files(machine, image, reference);
-    } else {
-        facts.reference = reference;
-        facts.os = image.os;
-        facts.architecture = image.architecture;
-        facts.user = image.user;
+    ImageFacts facts = configuration_of(image, reference);
+    if (is_described(image)) {
+        // Before its scripts are looked at: with --check it may be all that is known of it.
+        require_contract(machine, facts);
+    }
+    if (!is_here) {
         tell_change(machine, "the scripts and volumes of '" + std::string(reference) + "' are " +
                                  unknown_until_pulled);
-        if (!is_described(image)) {
-            return {image, {}, {}, {}, false, false};
-        }
+        return {image, {}, {}, {}, false, false};
     }
+    facts = read_image_files(machine, image, reference);
     if (facts.files) {
         // Before servicecfg.sh, which may have to be evaluated.
         review_scripts(machine, service, *facts.files, reference);
     }
     read_config(machine, image, facts);
-    for (const Finding& finding : check_contract(facts)) {
-        if (finding.severity == Severity::error) {
-            throw Error(
-                ErrorKind::image_refused,
-                "image '" + std::string(reference) + "' cannot be a service: " + finding.message,
-                "drunner checkimage " + std::string(reference));
-        }
-        machine.progress.warning(finding.message);
-    }
-    if (!is_here) {
-        return {image, {}, {}, {}, false, false};
-    }
+    require_contract(machine, facts);
     if (!facts.config) {
         tell_change(machine, "what servicecfg.sh of '" + std::string(reference) +
                                  "' declares is unknown: --check runs no bash");
