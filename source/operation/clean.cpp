@@ -13,6 +13,7 @@
 #include "operation/operations.hpp"
 #include "operation/service_containers.hpp"
 #include "operation/session.hpp"
+#include "operation/steps.hpp"
 
 namespace drunner {
 namespace {
@@ -65,7 +66,7 @@ void clean_releases(Machine& machine, const ServiceName& name, CleanResult& resu
             continue;
         }
         if (!machine.check) {
-            machine.engine.remove_image(pinned_image(name, number));
+            remove_pin(machine, name, number);
             remove_tree(machine.paths.release(name, number));
         }
         result.removed.push_back("release " + entry + " of '" + name.text() + "'");

@@ -182,7 +182,7 @@ void undo_pin_image(const UndoContext& context, const json& parameters) {
     const std::string tag = pinned_image(context.service, parameters.at("release"));
     const std::optional<Image> image = context.machine.engine.find_image(tag);
     if (image && image->id == parameters.at("image")) {
-        context.machine.engine.remove_image(tag);
+        remove_pin(context.machine, context.service, parameters.at("release"));
     }
 }
 
@@ -312,7 +312,7 @@ void finish_removing_data(Machine&, const ServiceName&, const json& parameters) 
 }
 
 void finish_removing_pin(Machine& machine, const ServiceName& service, const json& parameters) {
-    machine.engine.remove_image(pinned_image(service, parameters.at("release")));
+    remove_pin(machine, service, parameters.at("release"));
 }
 
 // What a killed drunner asked for last may still be in the making: its name is taken before it can
@@ -683,6 +683,36 @@ bool run_tolerant_hook(Machine& machine, const ServiceName& service, Journal& jo
 
 void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep& hook) {
     require_success(call_hook(machine, service, nullptr, hook), hook);
+}
+
+namespace {
+
+// True where one of the service's keep containers uses the image.
+bool is_kept(Machine& machine, const ServiceName& service, std::string_view image_name) {
+    const std::optional<Image> image = machine.engine.find_image(image_name);
+    const std::string mine = std::string(label::service) + "=" + service.text();
+    const std::vector<ContainerSummary> keeps = machine.engine.list_containers(
+        {.labels = {std::string(label::keep), mine}, .name = {}, .volume = {}});
+    return image && std::any_of(keeps.begin(), keeps.end(), [&](const ContainerSummary& keep) {
+               return keep.image_id == image->id;
+           });
+}
+
+}  // namespace
+
+void remove_pin(Machine& machine, const ServiceName& service, int release) {
+    const std::string tag = pinned_image(service, release);
+    try {
+        machine.engine.remove_image(tag);
+    } catch (const Error& error) {
+        // Where a keep container could not be made anew, both are done by recover.
+        if (error.kind() != ErrorKind::engine_conflict || is_kept(machine, service, tag)) {
+            throw;
+        }
+        machine.progress.warning("image tag '" + tag +
+                                 "' stays, since a container uses its image; drunner doctor tells "
+                                 "what removes it when the container is gone");
+    }
 }
 
 Finish removing_path(const std::string& path) {

@@ -71,6 +71,10 @@ bool run_tolerant_hook(Machine& machine, const ServiceName& service, Journal& jo
 // Runs a hook that belongs to no transaction; throws Error(script_failed) where it fails.
 void run_plain_hook(Machine& machine, const ServiceName& service, const HookStep& hook);
 
+// Removes the release's tag. Where a container still uses the image, and the image has no other
+// name, the tag stays and that is said: `doctor` finds it.
+void remove_pin(Machine& machine, const ServiceName& service, int release);
+
 // Work after the commit.
 Finish removing_path(const std::string& path);
 // Makes a snapshot (data_snapshot.hpp) the data that the release was left with, in place of older
@@ -78,6 +82,7 @@ Finish removing_path(const std::string& path);
 Finish keeping_data(int release, const std::string& snapshot);
 // Removes kept data, or a snapshot, where it is there.
 Finish removing_data(const std::string& directory);
+// remove_pin of the release.
 Finish removing_pin(int release);
 // drunner-keep-S for the current release, and a second one for the previous one's image.
 Finish settling_keep();

@@ -133,6 +133,29 @@ publish_second() {
     refused "root" drunner update dtest
 }
 
+@test "a container that uses an old image stops no update: the image keeps its tag, doctor removes it" {
+    local directory version
+    directory=$(copy_of helloworld)
+    for version in 1 2 3; do
+        printf 'LABEL test=%s\n' "$version" >>"$directory/Dockerfile"
+        build_directory "$directory" mine
+        if ((version == 1)); then
+            expect 0 drunner install mine
+            "$DOCKER" create --name stranger mine true >/dev/null
+        else
+            expect 0 drunner update mine
+        fi
+    done
+    tells "image tag 'localhost/drunner:mine.1' stays"
+    expect 3 drunner update mine
+    "$DOCKER" rm stranger >/dev/null
+    expect 1 drunner doctor
+    contains "$output$stderr" "localhost/drunner:mine.1"
+    expect 0 drunner doctor --fix
+    expect 3 drunner doctor
+    if image_id localhost/drunner:mine.1; then return 1; fi
+}
+
 @test "a registry that does not answer is 1, and nothing changes" {
     # A registry of this test alone, so that it can go away.
     # shellcheck source=tests/integration/world.bash

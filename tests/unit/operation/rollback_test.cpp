@@ -10,6 +10,7 @@
 #include "fakes/world.hpp"
 #include "host/file.hpp"
 #include "operation/data_snapshot.hpp"
+#include "operation/doctor.hpp"
 #include "operation/journal.hpp"
 #include "operation/operations.hpp"
 
@@ -114,6 +115,42 @@ TEST_CASE("an update puts back the tag that somebody took from the image before 
         CHECK_FALSE(world.engine().find_container("drunner-keep-app.previous"));
         CHECK(read_journals(machine.paths, app).empty());
         CHECK(refusal_of_rollback(world).find("of 'app' is gone") != std::string::npos);
+    }
+}
+
+TEST_CASE(
+    "a container of somebody else's that uses an old image stops neither updates nor removals") {
+    World world;
+    configure(world, "");
+    Machine machine = world.machine();
+    install(machine, {world.reference(), app, {}});
+    ContainerSpec spec;
+    spec.name = "stranger";
+    spec.image = "app";
+    world.engine().start_container(world.engine().create_container(spec));
+    const std::string tag = "localhost/drunner:app.1";
+    SUBCASE("the release is dropped, its tag goes with the container") {
+        for (const int version : {2, 3}) {
+            world.build(version);
+            CHECK(update(machine, app, {}).outcome == Outcome::changed);
+        }
+        CHECK(manifest_of(world).find_release(1) == nullptr);
+        REQUIRE(world.progress().warnings.size() == 1);
+        CHECK(world.progress().warnings[0].find(tag + "' stays") != std::string::npos);
+        CHECK(world.engine().find_image(tag));
+        world.engine().remove_container("stranger");
+        const auto findings = doctor(machine, {.services = {}, .fix = true});
+        CHECK(std::any_of(findings.begin(), findings.end(), [&](const DoctorFinding& finding) {
+            return finding.what.find(tag) != std::string::npos &&
+                   finding.state == DoctorFinding::State::mended;
+        }));
+        CHECK_FALSE(world.engine().find_image(tag));
+    }
+    SUBCASE("uninstall") {
+        world.build(2);
+        CHECK(uninstall(machine, app).outcome == Outcome::changed);
+        CHECK(world.engine().find_container("stranger"));
+        CHECK(read_journals(machine.paths, app).empty());
     }
 }
 
