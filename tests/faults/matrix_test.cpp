@@ -8,6 +8,7 @@
 #include "core/error.hpp"
 #include "fakes/reflink_disk.hpp"
 #include "fakes/world.hpp"
+#include "faults/sampling.hpp"
 #include "host/file.hpp"
 #include "operation/doctor.hpp"
 #include "operation/operations.hpp"
@@ -370,6 +371,7 @@ void check_old_or_new(World& world, const Expected& expected) {
 
 // Fails and kills every step, and demands the old state or the new one.
 void break_every_step(const std::vector<Operation>& tried) {
+    Sampling sampling;
     std::size_t cases = 0;
     for (const Operation& operation : tried) {
         const Expected expected = without_faults(operation);
@@ -378,6 +380,9 @@ void break_every_step(const std::vector<Operation>& tried) {
         for (std::size_t step = 0; step < expected.steps.size(); ++step) {
             for (const Fault fault :
                  {Fault::fail_before, Fault::fail_after, Fault::kill_before, Fault::kill_after}) {
+                if (!sampling.takes()) {
+                    continue;
+                }
                 INFO(operation.name << ": step " << step << " '" << expected.steps[step] << "' "
                                     << word(fault));
                 World world;
@@ -442,11 +447,15 @@ TEST_CASE("the same of what protects data, where the file system clones files") 
 }
 
 TEST_CASE("every engine call of every operation, failed before and after its effect") {
+    Sampling sampling;
     std::size_t cases = 0;
     for (const Operation& operation : operations) {
         const Expected expected = without_faults(operation);
         for (std::size_t number = 0; number < expected.engine_calls; ++number) {
             for (const bool before_effect : {true, false}) {
+                if (!sampling.takes()) {
+                    continue;
+                }
                 World world;
                 operation.prepare(world);
                 std::size_t count = 0;
@@ -482,6 +491,7 @@ TEST_CASE("every engine call of every operation, failed before and after its eff
 }
 
 TEST_CASE("a recovery that fails half-way is done by the next one") {
+    Sampling sampling;
     std::size_t cases = 0;
     for (const Operation& operation : operations) {
         const Expected expected = without_faults(operation);
@@ -489,6 +499,9 @@ TEST_CASE("a recovery that fails half-way is done by the next one") {
         const auto last = static_cast<std::size_t>(commit - expected.steps.begin());
         bool reached = true;
         for (std::size_t number = 0; reached; ++number) {
+            if (!sampling.takes()) {
+                continue;
+            }
             World world;
             operation.prepare(world);
             Breaker breaker(last, Fault::kill_before);
