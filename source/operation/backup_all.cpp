@@ -29,7 +29,7 @@ std::vector<ServiceBackup> backup_all(Machine& machine, const BackupRequest& req
             if (error.kind() == ErrorKind::interrupted) {
                 throw;
             }
-            own.progress.warning("'" + told.name.text() + "': " + error.what());
+            tell_failure(own, told.name.text(), error);
             told.error = error;
         }
         return told.report.has_value();

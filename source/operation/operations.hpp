@@ -60,11 +60,12 @@ struct ServiceUpdate {
     std::optional<Error> error;  // of `failed`
 };
 // Several services, each once, `jobs` of them at a time, in this order as far as their AFTER lets
-// (side_by_side.hpp); one that fails does not stop the others. Throws Error(interrupted) only.
+// (side_by_side.hpp); one that fails does not stop the others. Unattended, those on hold, and those
+// whose new image failed before, are left alone. Throws Error(interrupted) only.
+enum class Attendance { attended, unattended };
 std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names,
-                                       unsigned jobs = 1);
-// All services of this installation. Those on hold, and those whose new image failed before, are
-// left alone.
+                                       Attendance attendance, unsigned jobs = 1);
+// All services of this installation, unattended.
 std::vector<ServiceUpdate> update_all(Machine& machine, unsigned jobs = 1);
 
 // Puts the service on hold, or lets it go again. A hold without end that stands already, and the

@@ -37,7 +37,7 @@ ServiceRestore restore_one(Machine& machine, const std::string& directory, const
             if (error.kind() == ErrorKind::interrupted) {
                 throw;
             }
-            machine.progress.warning("'" + printable(one.file) + "': " + error.what());
+            tell_failure(machine, printable(one.file), error);
             told.error = error;
             if (error.kind() != ErrorKind::archive_damaged) {
                 return told;

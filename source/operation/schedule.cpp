@@ -112,9 +112,7 @@ class Run {
                 call_for_all({"prune"}, all, false);
             }
         } else if (schedule_.job == "update") {
-            if (all || leave_held_ones_alone()) {
-                call_for_all({"update"}, all, true);
-            }
+            call_for_all(all ? Words{"update"} : Words{"update", "--unattended"}, all, true);
         } else if (schedule_.job == "drill") {
             for (const ServiceName& name : services) {
                 call({"drill", name.text()});
@@ -163,19 +161,6 @@ class Run {
     }
 
   private:
-    // As --all does, whose services nobody names either. False where none is left.
-    bool leave_held_ones_alone() {
-        std::erase_if(schedule_.services, [this](const ServiceName& name) {
-            const std::optional<Manifest> manifest = Catalog(machine_.paths).find(name);
-            const bool held = manifest && current_hold(machine_, *manifest);
-            if (held) {
-                hear("'" + name.text() + "' is on hold\n");
-            }
-            return held;
-        });
-        return !schedule_.services.empty();
-    }
-
     void call_for_all(Words words, bool all, bool with_options) {
         if (all) {
             words.emplace_back("--all");

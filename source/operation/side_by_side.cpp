@@ -235,6 +235,13 @@ void work_side_by_side(Machine& machine, const std::vector<Work>& list, unsigned
     SideBySide(machine, list, work).run(jobs);
 }
 
+void tell_failure(Machine& machine, const std::string& subject, const Error& error) {
+    machine.progress.warning("'" + subject + "': " + error.what());
+    if (!error.next().empty()) {
+        machine.progress.note("next: " + error.next());
+    }
+}
+
 ServiceOrder order_services(const std::vector<ServiceName>& names,
                             const std::vector<std::vector<std::string>>& after) {
     ServiceOrder order;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.hpp"
 #include "core/service_name.hpp"
 #include "operation/machine.hpp"
 
@@ -35,6 +36,9 @@ struct Work {
 // was thrown is thrown.
 void work_side_by_side(Machine& machine, const std::vector<Work>& list, unsigned jobs,
                        const std::function<bool(Machine&, std::size_t)>& work);
+
+// One of several failed, and the others go on: warns of it, with the next command to type.
+void tell_failure(Machine& machine, const std::string& subject, const Error& error);
 
 // Services in the order of their names in `names`, each with the AFTER of its servicecfg.sh. Names
 // that are not in the list are left out. Where services wait for each other in a circle, the first

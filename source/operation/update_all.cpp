@@ -66,11 +66,11 @@ class AskedAhead {
 };
 
 // What one service's update came to, as it stands in the table; its error is said at once.
-ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_named) {
+ServiceUpdate update_one(Machine& machine, const ServiceName& name, Attendance attendance) {
     ServiceUpdate told{name, UpdateVerdict::unchanged, {}, {}, {}};
     const Changes before = machine.changes == nullptr ? Changes() : *machine.changes;
     try {
-        if (!was_named) {
+        if (attendance == Attendance::unattended) {
             const std::optional<Manifest> manifest = Catalog(machine.paths).find(name);
             if (const auto hold = manifest ? current_hold(machine, *manifest) : std::nullopt) {
                 told.verdict = UpdateVerdict::held;
@@ -79,7 +79,7 @@ ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_nam
             }
         }
         UpdateRequest request;
-        request.spare_failed = !was_named;
+        request.spare_failed = attendance == Attendance::unattended;
         const UpdateResult result = update(machine, name, request);
         told.changes = result.changes;
         if (!result.spared.empty()) {
@@ -93,7 +93,7 @@ ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_nam
         if (error.kind() == ErrorKind::interrupted) {
             throw;
         }
-        machine.progress.warning("'" + name.text() + "': " + error.what());
+        tell_failure(machine, name.text(), error);
         if (machine.changes != nullptr) {
             *machine.changes = before;
         }
@@ -105,7 +105,7 @@ ServiceUpdate update_one(Machine& machine, const ServiceName& name, bool was_nam
 }
 
 std::vector<ServiceUpdate> update_in_order(Machine& machine, const std::vector<ServiceName>& names,
-                                           bool were_named, unsigned jobs) {
+                                           Attendance attendance, unsigned jobs) {
     const AskedAhead ahead(machine, names);
     const ServiceOrder order = order_services(names, installed_after(machine, names));
     for (const std::string& cycle : order.cycles) {
@@ -116,7 +116,7 @@ std::vector<ServiceUpdate> update_in_order(Machine& machine, const std::vector<S
         updates.push_back({name, UpdateVerdict::unchanged, {}, {}, {}});
     }
     work_side_by_side(machine, order.list, jobs, [&](Machine& own, std::size_t place) {
-        updates[place] = update_one(own, names[place], were_named);
+        updates[place] = update_one(own, names[place], attendance);
         return updates[place].verdict != UpdateVerdict::failed;
     });
     return updates;
@@ -125,18 +125,18 @@ std::vector<ServiceUpdate> update_in_order(Machine& machine, const std::vector<S
 }  // namespace
 
 std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names,
-                                       unsigned jobs) {
+                                       Attendance attendance, unsigned jobs) {
     std::vector<ServiceName> once;
     for (const ServiceName& name : names) {
         if (std::find(once.begin(), once.end(), name) == once.end()) {
             once.push_back(name);
         }
     }
-    return update_in_order(machine, once, true, jobs);
+    return update_in_order(machine, once, attendance, jobs);
 }
 
 std::vector<ServiceUpdate> update_all(Machine& machine, unsigned jobs) {
-    return update_in_order(machine, Catalog(machine.paths).names(), false, jobs);
+    return update_in_order(machine, Catalog(machine.paths).names(), Attendance::unattended, jobs);
 }
 
 }  // namespace drunner

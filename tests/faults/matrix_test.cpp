@@ -669,7 +669,9 @@ TEST_CASE("update of all: one that fails, one on hold and one that failed before
     world.scripts().failing.clear();
     CHECK(verdicts(update_all(machine)) ==
           Verdicts{UpdateVerdict::failed_before, UpdateVerdict::failed, UpdateVerdict::held});
-    CHECK(verdicts(update_each(machine, {copy, held, app})) ==
+    CHECK(verdicts(update_each(machine, {held, app}, Attendance::unattended)) ==
+          Verdicts{UpdateVerdict::held, UpdateVerdict::failed_before});
+    CHECK(verdicts(update_each(machine, {copy, held, app}, Attendance::attended)) ==
           Verdicts{UpdateVerdict::failed, UpdateVerdict::updated, UpdateVerdict::updated});
     CHECK(verdicts(update_all(machine)) ==
           Verdicts{UpdateVerdict::unchanged, UpdateVerdict::failed, UpdateVerdict::held});

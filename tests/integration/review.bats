@@ -86,6 +86,7 @@ pin() {
     refused 'nobody accepted' drunner update dtest
     equals "" "$(calls)"
     expect 1 drunner update --all
+    names_next "drunner trust dtest --sha256 $two"
     equals "" "$(calls)"
     expect 0 drunner trust dtest --sha256 "sha256:$two"
     expect 3 drunner trust dtest --sha256 "$two"

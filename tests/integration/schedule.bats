@@ -255,7 +255,7 @@ restart drunner-backup:helloworld.timer" "$(cat calls)"
     expect 0 drunner schedule update daily helloworld
     expect 0 drunner hold helloworld
     expect 3 drunner schedule run update:helloworld
-    tells "'helloworld' is on hold"
+    contains "$stderr" "helloworld  held"
     expect 0 drunner hold --off helloworld
     # A service that is gone fails alone.
     expect 0 drunner uninstall helloworld

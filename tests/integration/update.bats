@@ -95,6 +95,21 @@ publish_second() {
     equals 1 "$output"
 }
 
+@test "unattended, what is on hold and what failed before is left alone, also by name" {
+    expect 0 drunner install dtest
+    expect 0 drunner install helloworld
+    expect 0 drunner hold helloworld
+    "$DOCKER" tag dtest-2 dtest
+    DTEST_FAIL=updateend rolled_back updateend drunner update dtest
+    expect 3 drunner update --unattended dtest helloworld
+    grep -qE '^dtest +failed before +sha256:.* was rolled back' <<<"$output"
+    grep -qE '^helloworld +held' <<<"$output"
+    expect 3 drunner update --unattended dtest
+    refused 'for one service, attended' drunner update --unattended dtest --pull always
+    refused 'needs SERVICE' drunner update --unattended
+    expect 0 drunner update dtest
+}
+
 @test "a failing update with containers: those that ran run again" {
     expect 0 drunner install longrunner
     local directory

@@ -210,7 +210,7 @@ Answer run_several(const Invocation& invocation) {
                 if (error.kind() == ErrorKind::interrupted) {
                     throw;
                 }
-                machine.progress.warning("'" + subject + "': " + error.what());
+                tell_failure(machine, subject, error);
                 lines[place] = {subject, "failed", error.what()};
                 rows[place] = {
                     {"reference", subject}, {"passes", false}, {"error", error_document(error)}};

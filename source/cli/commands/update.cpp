@@ -17,6 +17,8 @@ namespace {
 constexpr std::array options{
     OptionRow{"all", 0, nullptr, "every service that is not on hold"},
     OptionRow{"image", 0, "REFERENCE", "take this reference from now on"},
+    OptionRow{"unattended", 0, nullptr,
+              "leave alone services on hold and images that failed before, as --all does"},
     OptionRow{"pull", 0, "WORD", "auto, always, missing or never; kept for this service"},
     accept_scripts_row,
     jobs_row,
@@ -78,7 +80,7 @@ Answer answer_of(const std::vector<ServiceUpdate>& updates) {
 Answer run_several(const Invocation& invocation) {
     const Arguments& arguments = invocation.arguments;
     if (arguments.has("image") || arguments.has("pull")) {
-        throw Error(ErrorKind::usage, "--image and --pull are for one service",
+        throw Error(ErrorKind::usage, "--image and --pull are for one service, attended",
                     "drunner help update");
     }
     const unsigned jobs = jobs_option(arguments);
@@ -94,22 +96,25 @@ Answer run_several(const Invocation& invocation) {
     for (const std::string& word : arguments.words) {
         names.emplace_back(word);
     }
-    return answer_of(update_each(invocation.machine_of(names.front()), names, jobs));
+    const Attendance attendance =
+        arguments.has("unattended") ? Attendance::unattended : Attendance::attended;
+    return answer_of(update_each(invocation.machine_of(names.front()), names, attendance, jobs));
 }
 
 Answer run(const Invocation& invocation) {
-    if (invocation.arguments.has("all") || invocation.arguments.words.size() > 1) {
-        return run_several(invocation);
-    }
-    if (invocation.arguments.words.empty()) {
+    const Arguments& arguments = invocation.arguments;
+    if (arguments.words.empty() && !arguments.has("all")) {
         throw Error(ErrorKind::usage, "'drunner update' needs SERVICE... or --all",
                     "drunner help update");
     }
-    refuse_jobs(invocation.arguments, "update");
-    const ServiceName name(invocation.arguments.words[0]);
-    UpdateRequest request{{}, pull_option(invocation.arguments), false};
-    if (invocation.arguments.has("image")) {
-        request.image = ImageReference(invocation.arguments.value("image"));
+    if (arguments.words.size() != 1 || arguments.has("all") || arguments.has("unattended")) {
+        return run_several(invocation);
+    }
+    refuse_jobs(arguments, "update");
+    const ServiceName name(arguments.words[0]);
+    UpdateRequest request{{}, pull_option(arguments), false};
+    if (arguments.has("image")) {
+        request.image = ImageReference(arguments.value("image"));
     }
     const UpdateResult result = update(invocation.machine_of(name), name, request);
     const bool changed = result.outcome == Outcome::changed;

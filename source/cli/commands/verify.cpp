@@ -79,26 +79,25 @@ Answer run_several(const Invocation& invocation) {
     std::vector<ResultRow> lines(words.size());
     std::vector<json> rows(words.size());
     std::vector<char> good(words.size());
-    work_side_by_side(
-        invocation.machine(), list, jobs_option(invocation.arguments),
-        [&](Machine& machine, std::size_t place) {
-            try {
-                const Verified verified = verify_file(machine, words[place], key);
-                lines[place] = {list[place].name, "good", text_of(verified)};
-                rows[place] = document_of(verified);
-                good[place] = 1;
-            } catch (const Error& error) {
-                if (error.kind() == ErrorKind::interrupted) {
-                    throw;
-                }
-                machine.progress.warning("'" + list[place].name + "': " + error.what());
-                lines[place] = {list[place].name, "failed", error.what()};
-                rows[place] = {{"error", error_document(error)}};
-            }
-            rows[place]["file"] = words[place];
-            rows[place]["good"] = good[place] == 1;
-            return good[place] == 1;
-        });
+    work_side_by_side(invocation.machine(), list, jobs_option(invocation.arguments),
+                      [&](Machine& machine, std::size_t place) {
+                          try {
+                              const Verified verified = verify_file(machine, words[place], key);
+                              lines[place] = {list[place].name, "good", text_of(verified)};
+                              rows[place] = document_of(verified);
+                              good[place] = 1;
+                          } catch (const Error& error) {
+                              if (error.kind() == ErrorKind::interrupted) {
+                                  throw;
+                              }
+                              tell_failure(machine, list[place].name, error);
+                              lines[place] = {list[place].name, "failed", error.what()};
+                              rows[place] = {{"error", error_document(error)}};
+                          }
+                          rows[place]["file"] = words[place];
+                          rows[place]["good"] = good[place] == 1;
+                          return good[place] == 1;
+                      });
     const bool all_good = std::find(good.begin(), good.end(), 0) == good.end();
     return {all_good ? ExitCode::done : ExitCode::error, result_table(lines, "FILE", ""),
             dumped({{"command", "verify"}, {"good", all_good}, {"backups", rows}})};

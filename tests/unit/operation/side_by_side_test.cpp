@@ -158,7 +158,7 @@ TEST_CASE("services are updated side by side as they are one after the other") {
     }
     world.build(2);
     world.scripts().failing.clear();
-    const std::vector<ServiceUpdate> updates = update_each(machine, names, 4);
+    const std::vector<ServiceUpdate> updates = update_each(machine, names, Attendance::attended, 4);
     REQUIRE(updates.size() == names.size());
     for (std::size_t i = 0; i < names.size(); ++i) {
         CHECK(updates[i].name == names[i]);
