@@ -4,6 +4,7 @@
 load harness
 load ansible
 load daos
+load readme
 load swarm
 
 eval "$(declare -f teardown | sed '1s/teardown/harness_teardown/')"
@@ -46,6 +47,12 @@ set_certificates() { # CODE SERVICE FILE
     equals 14 "$(grep -c '| passed |$' <<<"$output")"
     equals foreign "$(swarm secret ls --format '{{.Name}}')"
     equals "" "$(swarm ps --all --quiet)$(swarm service ls --quiet)$(swarm volume ls --quiet)"
+}
+
+@test "README.md's commands of it work" {
+    ln -s "$BATS_FILE_TMPDIR/made/certs" certs
+    works_as_it_stands README.md 5 daos
+    expect 0 drunner obliterate daos --purge
 }
 
 @test "its images keep every rule, and that the agent starts as root is said aloud" {
