@@ -63,6 +63,7 @@ constexpr std::array check_rows{
     CheckRow{"lock", "it names a service that is not installed", check_locks},
     CheckRow{"launcher-path", "services cannot be called by their names", check_path},
     CheckRow{"disk-full", "backups and updates are about to fail", check_disks},
+    CheckRow{"schedule", "what should happen at night does not", check_schedules},
     CheckRow{"backup-age", "a loss would cost more than the operator allows", check_backup_age},
 };
 

@@ -73,6 +73,7 @@ void check_orphan_launchers(const Examination& examination, const Tell& tell);
 void check_locks(const Examination& examination, const Tell& tell);
 void check_partial_backups(const Examination& examination, const Tell& tell);
 void check_expired(const Examination& examination, const Tell& tell);
+void check_schedules(const Examination& examination, const Tell& tell);
 
 // Of the engine (doctor_engine.cpp).
 void check_engine(const Examination& examination, const Tell& tell);

@@ -14,6 +14,7 @@
 #include "host/lock.hpp"
 #include "operation/doctor_checks.hpp"
 #include "operation/final_backup.hpp"
+#include "operation/schedule.hpp"
 #include "operation/session.hpp"
 
 namespace drunner {
@@ -290,6 +291,44 @@ void check_expired(const Examination& examination, const Tell& tell) {
                   "the final backup '" + service.file + "' is expired",
                   {},
                   [&machine] { remove_expired(machine); }});
+        }
+    }
+}
+
+void check_schedules(const Examination& examination, const Tell& tell) {
+    if (!examination.whole_host) {
+        return;
+    }
+    Machine& machine = examination.machine;
+    std::vector<ScheduleState> states;
+    try {
+        states = list_schedules(machine);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+        tell({{}, error.what(), "drunner schedule list", {}});
+    }
+    for (const ScheduleState& state : states) {
+        const std::string id = state.schedule.id();
+        const std::string words = "schedule '" + printable(id) + "'";
+        for (const ServiceName& name : state.gone) {
+            tell({name.text(),
+                  words + " is for a service that is not installed",
+                  "drunner schedule remove " + id,
+                  {}});
+        }
+        // With a service that is gone it is not set again.
+        if (!state.stands && state.gone.empty()) {
+            tell({{}, "the timer of " + words + " is gone", {}, [&machine, state] {
+                      set_schedule(machine, state.schedule);
+                  }});
+        }
+        if (state.schedule.exit_code == static_cast<int>(ExitCode::error)) {
+            tell({{},
+                  "the last run of " + words + ", at " + state.schedule.began_at + ", failed",
+                  "drunner schedule run " + id,
+                  {}});
         }
     }
 }

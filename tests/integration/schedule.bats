@@ -220,6 +220,29 @@ restart drunner-backup:helloworld.timer" "$(cat calls)"
     [[ ! -e $CRON ]]
 }
 
+@test "doctor tells of a schedule whose timer is gone, whose run failed, or whose service is gone" {
+    with_cron
+    expect 0 drunner install dtest
+    expect 0 drunner install helloworld
+    expect 0 drunner schedule backup 03:10
+    expect 0 drunner schedule drill daily helloworld
+    expect 3 drunner doctor
+    rm "$CRON"
+    expect 1 drunner doctor --json
+    equals '["schedule",true]' "$(jq -c '[.findings[] | .check, .mendable] | unique | reverse' <<<"$output")"
+    expect 0 drunner doctor --fix
+    expect 3 drunner schedule backup 03:10
+    expect 1 drunner schedule run drill:helloworld
+    expect 1 drunner doctor
+    contains "$output" "the last run of schedule 'drill:helloworld'"
+    expect 0 drunner uninstall helloworld
+    expect 1 drunner doctor
+    contains "$output" "schedule 'drill:helloworld' is for a service that is not installed"
+    contains "$output" "drunner schedule remove drill:helloworld"
+    expect 0 drunner schedule remove drill:helloworld
+    expect 3 drunner doctor
+}
+
 @test "each job does its work, and a key goes with it" {
     with_cron
     drunner keygen key 2>/dev/null >public
