@@ -13,6 +13,19 @@ namespace {
 
 const ServiceName app("app");
 
+void let_exit(World& world, const std::string& id) {
+    world.engine().change_container(id,
+                                    [](FakeContainer& container) { container.state = "exited"; });
+}
+
+// One container of the service runs, and it is not the one of before.
+void check_made_anew(Machine& machine, const std::string& id) {
+    const std::vector<ContainerSummary> containers = containers_of(machine, app);
+    REQUIRE(containers.size() == 1);
+    CHECK(containers[0].id != id);
+    CHECK(containers[0].state == "running");
+}
+
 TEST_CASE("a container that is just being removed is made anew once it is gone") {
     World world;
     Machine machine = world.machine();
@@ -29,10 +42,7 @@ TEST_CASE("a container that is just being removed is made anew once it is gone")
     });
     world.clock().on_wait = [&](auto) { world.engine().remove_container(id); };
     restore_containers(machine, app, record);
-    const std::vector<ContainerSummary> containers = containers_of(machine, app);
-    REQUIRE(containers.size() == 1);
-    CHECK(containers[0].id != id);
-    CHECK(containers[0].state == "running");
+    check_made_anew(machine, id);
 }
 
 TEST_CASE("a container that goes between two looks at it is made anew") {
@@ -41,8 +51,7 @@ TEST_CASE("a container that goes between two looks at it is made anew") {
     install(machine, {world.reference(), app, {}});
     const nlohmann::json record = record_containers(machine, app);
     const std::string id = containers_of(machine, app).at(0).id;
-    world.engine().change_container(id,
-                                    [](FakeContainer& container) { container.state = "exited"; });
+    let_exit(world, id);
     int looks = 0;
     world.engine().observe([&](const std::string& call, bool before) {
         if (!before && call == "find_container " + id && ++looks == 1) {
@@ -50,10 +59,7 @@ TEST_CASE("a container that goes between two looks at it is made anew") {
         }
     });
     restore_containers(machine, app, record);
-    const std::vector<ContainerSummary> containers = containers_of(machine, app);
-    REQUIRE(containers.size() == 1);
-    CHECK(containers[0].id != id);
-    CHECK(containers[0].state == "running");
+    check_made_anew(machine, id);
 }
 
 TEST_CASE("what was run with --rm and stopped is awaited, not started") {
@@ -63,8 +69,7 @@ TEST_CASE("what was run with --rm and stopped is awaited, not started") {
     nlohmann::json record = record_containers(machine, app);
     record[0]["document"]["HostConfig"]["AutoRemove"] = true;
     const std::string id = containers_of(machine, app).at(0).id;
-    world.engine().change_container(id,
-                                    [](FakeContainer& container) { container.state = "exited"; });
+    let_exit(world, id);
     bool started = false;
     world.engine().observe([&](const std::string& call, bool) {
         started = started || call == "start_container " + id;
@@ -72,10 +77,7 @@ TEST_CASE("what was run with --rm and stopped is awaited, not started") {
     world.clock().on_wait = [&](auto) { world.engine().remove_container(id); };
     restore_containers(machine, app, record);
     CHECK_FALSE(started);
-    const std::vector<ContainerSummary> containers = containers_of(machine, app);
-    REQUIRE(containers.size() == 1);
-    CHECK(containers[0].id != id);
-    CHECK(containers[0].state == "running");
+    check_made_anew(machine, id);
 }
 
 TEST_CASE("a container that can neither be started nor goes is named") {
@@ -84,8 +86,7 @@ TEST_CASE("a container that can neither be started nor goes is named") {
     install(machine, {world.reference(), app, {}});
     const nlohmann::json record = record_containers(machine, app);
     const std::string id = containers_of(machine, app).at(0).id;
-    world.engine().change_container(id,
-                                    [](FakeContainer& container) { container.state = "exited"; });
+    let_exit(world, id);
     world.engine().observe([&](const std::string& call, bool before) {
         if (before && call == "start_container " + id) {
             throw Error(ErrorKind::engine_conflict, "its network is gone");
