@@ -307,7 +307,7 @@ void check_schedules(const Examination& examination, const Tell& tell) {
         if (error.kind() == ErrorKind::interrupted) {
             throw;
         }
-        tell({{}, error.what(), "drunner schedule list", {}});
+        tell({{}, error.what(), error.next().empty() ? "drunner help schedule" : error.next(), {}});
     }
     for (const ScheduleState& state : states) {
         const std::string id = state.schedule.id();

@@ -239,6 +239,11 @@ restart drunner-backup:helloworld.timer" "$(cat calls)"
     expect 1 drunner doctor
     contains "$output" "schedule 'drill:helloworld' is for a service that is not installed"
     contains "$output" "drunner schedule remove drill:helloworld"
+    cp "$SCHEDULES/backup.json" good
+    printf '{' >"$SCHEDULES/backup.json"
+    expect 1 drunner doctor
+    contains "$output" "backup.json"
+    cp good "$SCHEDULES/backup.json"
     expect 0 drunner schedule remove drill:helloworld
     expect 3 drunner doctor
 }
