@@ -59,10 +59,10 @@ struct ServiceUpdate {
     std::string reason;          // of the three last verdicts
     std::optional<Error> error;  // of `failed`
 };
-// Several services, each once, `jobs` of them at a time, in this order as far as their AFTER lets
-// (side_by_side.hpp); one that fails does not stop the others. Unattended, those on hold, and those
-// whose new image failed before, are left alone. Throws Error(interrupted) only.
+// Unattended, services on hold and those whose new image failed before are left alone.
 enum class Attendance { attended, unattended };
+// Several services, each once, `jobs` of them at a time, in this order as far as their AFTER lets
+// (side_by_side.hpp); one that fails does not stop the others. Throws Error(interrupted) only.
 std::vector<ServiceUpdate> update_each(Machine& machine, const std::vector<ServiceName>& names,
                                        Attendance attendance, unsigned jobs = 1);
 // All services of this installation, unattended.
