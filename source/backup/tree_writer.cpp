@@ -6,11 +6,13 @@
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <exception>
@@ -29,11 +31,12 @@
 namespace drunner {
 namespace {
 
-// More threads gain nothing; each has its own directories, because two in one wait for each other.
-constexpr std::size_t writers = 2;
+// More threads gain nothing. As far as both have enough to do each has its own directories, because
+// two in one wait for each other.
+constexpr std::size_t writer_count = 2;
 // What waits for a thread, in bytes and in number (each may hold a directory open). It takes all of
 // it at once, so that twice as much can be there.
-constexpr std::size_t queue_bytes = std::size_t{4} << 20U;
+constexpr std::size_t queue_bytes = std::size_t{2} << 20U;
 constexpr std::size_t queue_length = 96;
 // Larger files are written as they come.
 constexpr std::uint64_t queued_file_limit = std::uint64_t{1} << 20U;
@@ -41,11 +44,27 @@ constexpr std::size_t open_levels = 64;
 constexpr std::size_t pending_links = 128;
 constexpr std::size_t most_warnings = 20;
 // What is written is synced in such steps, while more is written.
-constexpr std::uint64_t sync_step = std::uint64_t{32} << 20U;
+constexpr std::uint64_t sync_step = std::uint64_t{64} << 20U;
+// Writes from this size on leave no copy in memory, where the kernel can do that: the memory that
+// it would fill is slow to get. Smaller ones are cheaper in one go.
+constexpr std::size_t forgotten_size = std::size_t{64} * 1024;
+// RWF_DONTCACHE of Linux 6.14 (include/uapi/linux/fs.h).
+constexpr int write_and_forget = 0x80;
 // What an entry takes beside its content: a block, about.
 constexpr std::uint64_t entry_overhead = 4096;
 
-using Directory = std::shared_ptr<const FileDescriptor>;
+// A directory that is filled. Its attributes come last, because everything that is created in it
+// changes its times.
+struct NewDirectory {
+    FileDescriptor fd;  // invalid while it is closed to save it
+    TarEntry entry;     // without its path, which would add up
+    std::size_t path_size = 0;
+    dev_t device = 0;
+    ino_t inode = 0;
+    std::size_t writer = 0;                // whose files these are; only the caller's thread asks
+    std::atomic<std::size_t> expected{1};  // files that are not written yet, and its own end
+};
+using Directory = std::shared_ptr<NewDirectory>;
 
 Error cannot_write(const std::string& path, int error_number) {
     return system_error(fmt::format("cannot write '{}'", printable(path)), error_number);
@@ -76,9 +95,15 @@ std::array<timespec, 2> times_of(const TarEntry& entry) {
 }
 
 void write_at(int fd, Bytes bytes, std::uint64_t offset, const std::string& path) {
+    int flags = bytes.size() < forgotten_size ? 0 : write_and_forget;
     while (!bytes.empty()) {
-        const ssize_t written = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        const iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+        const ssize_t written = pwritev2(fd, &part, 1, static_cast<off_t>(offset), flags);
         if (written < 0) {
+            if (errno == EOPNOTSUPP && flags != 0) {
+                flags = 0;
+                continue;
+            }
             if (errno == EINTR) {
                 continue;
             }
@@ -157,8 +182,8 @@ class Attributes {
     }
 
     // For what cannot be opened.
-    void apply(const Directory& directory, const std::string& name, const TarEntry& entry) {
-        const int fd = directory->get();
+    void apply(const NewDirectory& directory, const std::string& name, const TarEntry& entry) {
+        const int fd = directory.fd.get();
         struct stat status {};
         require(fstatat(fd, name.c_str(), &status, AT_SYMLINK_NOFOLLOW), entry.path);
         if (status.st_uid != entry.uid || status.st_gid != entry.gid) {
@@ -203,7 +228,7 @@ class Attributes {
 
 struct Task {
     Directory directory;
-    std::string name;  // empty: the directory is complete
+    std::string name;
     TarEntry entry;
     GrowingBuffer content;
 
@@ -218,11 +243,12 @@ struct Task {
 
 // With the mode that it is to have, as far as the thread's umask allows, but nothing for the group
 // that a stranger's file has at first.
-FileDescriptor create_file_in(const Directory& directory, const std::string& name,
+FileDescriptor create_file_in(const NewDirectory& directory, const std::string& name,
                               const TarEntry& entry) {
-    const mode_t bits = entry.gid == getegid() ? 0777U : 0707U;
+    static const gid_t own_group = getegid();
+    const mode_t bits = entry.gid == own_group ? 0777U : 0707U;
     FileDescriptor fd =
-        open_confined(directory->get(), name, O_WRONLY | O_CREAT | O_EXCL, entry.mode & bits);
+        open_confined(directory.fd.get(), name, O_WRONLY | O_CREAT | O_EXCL, entry.mode & bits);
     require_created(fd.get(), entry.path);
     return fd;
 }
@@ -297,68 +323,119 @@ class Syncer {
     std::thread thread_;
 };
 
-// One thread and what waits for it.
-class Writer {
+// The threads that create files, and what waits for each of them.
+class Writers {
   public:
-    Writer(Attributes& attributes, Room& room, Syncer& syncer)
-        : attributes_(attributes), room_(room), syncer_(syncer), thread_([this] { run(); }) {}
+    Writers(Attributes& attributes, Room& room, Syncer& syncer)
+        : attributes_(attributes), room_(room), syncer_(syncer) {
+        try {
+            for (Queue& queue : queues_) {
+                queue.thread = std::thread([this, &queue] { run(queue); });
+            }
+        } catch (...) {
+            stop();
+            throw;
+        }
+    }
 
-    ~Writer() {
+    ~Writers() { stop(); }
+    Writers(const Writers&) = delete;
+    Writers& operator=(const Writers&) = delete;
+
+    // A directory stays with its thread until that has enough to do and another has not.
+    void push(Task task) {
+        NewDirectory& directory = *task.directory;
+        ++directory.expected;
+        std::unique_lock lock(mutex_);
+        taken_.wait(lock, [&] { return failure_ || find_room(directory.writer); });
+        rethrow();
+        Queue& queue = queues_[directory.writer];
+        queue.bytes += task.size();
+        queue.tasks.push_back(std::move(task));
+        const bool first = queue.tasks.size() == 1;
+        lock.unlock();
+        if (first) {
+            queue.filled.notify_one();
+        }
+    }
+
+    // Waits until all is written.
+    void drain() {
+        std::unique_lock lock(mutex_);
+        taken_.wait(lock, [this] {
+            return failure_ || std::ranges::all_of(queues_, [](const Queue& queue) {
+                       return queue.tasks.empty() && !queue.working;
+                   });
+        });
+        rethrow();
+    }
+
+    // One of what was expected in the directory is there.
+    void complete_one(NewDirectory& directory) {
+        if (--directory.expected == 0) {
+            attributes_.apply(directory.fd.get(), directory.entry);
+        }
+    }
+
+  private:
+    struct Queue {
+        std::condition_variable filled;
+        std::vector<Task> tasks;
+        std::size_t bytes = 0;
+        bool working = false;
+        std::thread thread;
+
+        bool has_room() const { return tasks.size() < queue_length && bytes < queue_bytes; }
+    };
+
+    void stop() {
         {
             const std::lock_guard lock(mutex_);
             stopped_ = true;
         }
-        changed_.notify_all();
-        thread_.join();
-    }
-    Writer(const Writer&) = delete;
-    Writer& operator=(const Writer&) = delete;
-
-    void push(Task task) {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] {
-            return failure_ || (tasks_.size() < queue_length && bytes_ < queue_bytes);
-        });
-        rethrow();
-        bytes_ += task.size();
-        tasks_.push_back(std::move(task));
-        const bool first = tasks_.size() == 1;
-        lock.unlock();
-        if (first) {
-            changed_.notify_all();
+        for (Queue& queue : queues_) {
+            queue.filled.notify_one();
+            if (queue.thread.joinable()) {
+                queue.thread.join();
+            }
         }
     }
 
-    void drain() {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return failure_ || (tasks_.empty() && !working_); });
-        rethrow();
+    // A thread that has room, best the one that is given.
+    bool find_room(std::size_t& writer) const {
+        for (std::size_t other = 0; other < writer_count; ++other) {
+            const std::size_t index = (writer + other) % writer_count;
+            if (queues_[index].has_room()) {
+                writer = index;
+                return true;
+            }
+        }
+        return false;
     }
 
-  private:
     void rethrow() const {
         if (failure_) {
             std::rethrow_exception(failure_);
         }
     }
 
-    void run() {
+    void run(Queue& queue) {
         // Its own umask, so that files are created with their modes.
         if (unshare(CLONE_FS) == 0) {
             umask(0);
         }
         std::unique_lock lock(mutex_);
         while (true) {
-            changed_.wait(lock, [this] { return stopped_ || !tasks_.empty(); });
+            queue.filled.wait(lock, [&] { return stopped_ || !queue.tasks.empty(); });
             if (stopped_) {
                 return;
             }
             // All at once: to wake each other for every file would cost more than some files do.
-            std::vector<Task> batch = std::exchange(tasks_, {});
-            bytes_ = 0;
-            working_ = true;
+            std::vector<Task> batch = std::exchange(queue.tasks, {});
+            queue.bytes = 0;
+            queue.working = true;
             lock.unlock();
-            changed_.notify_all();
+            taken_.notify_one();
             std::exception_ptr failure;
             try {
                 for (Task& task : batch) {
@@ -369,9 +446,9 @@ class Writer {
                 failure = std::current_exception();
             }
             lock.lock();
-            working_ = false;
-            failure_ = failure;
-            changed_.notify_all();
+            queue.working = false;
+            failure_ = failure_ ? failure_ : failure;
+            taken_.notify_one();
             if (failure) {
                 return;
             }
@@ -379,52 +456,38 @@ class Writer {
     }
 
     void perform(const Task& task) {
+        NewDirectory& directory = *task.directory;
+        const int parent = directory.fd.get();
         const TarEntry& entry = task.entry;
-        if (task.name.empty()) {
-            attributes_.apply(task.directory->get(), entry);
-            return;
-        }
         room_.spend(task.content.size());
         if (entry.type == TarType::symlink) {
-            require_created(
-                symlinkat(entry.target.c_str(), task.directory->get(), task.name.c_str()),
-                entry.path);
-            attributes_.apply(task.directory, task.name, entry);
+            require_created(symlinkat(entry.target.c_str(), parent, task.name.c_str()), entry.path);
+            attributes_.apply(directory, task.name, entry);
         } else if (entry.type == TarType::fifo) {
-            require_created(mkfifoat(task.directory->get(), task.name.c_str(), 0600), entry.path);
-            attributes_.apply(task.directory, task.name, entry);
+            require_created(mkfifoat(parent, task.name.c_str(), 0600), entry.path);
+            attributes_.apply(directory, task.name, entry);
         } else {
-            const FileDescriptor fd = create_file_in(task.directory, task.name, entry);
+            const FileDescriptor fd = create_file_in(directory, task.name, entry);
             write_at(fd.get(), task.content.bytes(), 0, entry.path);
             attributes_.apply(fd.get(), entry);
         }
         syncer_.wrote(task.content.size());
+        complete_one(directory);
     }
 
     Attributes& attributes_;
     Room& room_;
     Syncer& syncer_;
     std::mutex mutex_;
-    std::condition_variable changed_;
-    std::vector<Task> tasks_;
-    std::size_t bytes_ = 0;
-    bool working_ = false;
+    std::condition_variable taken_;  // only the caller's thread waits for it
+    std::array<Queue, writer_count> queues_;
     bool stopped_ = false;
     std::exception_ptr failure_;
-    std::thread thread_;
 };
 
 }  // namespace
 
 struct TreeWriter::State {
-    struct Level {
-        Directory directory;  // empty while it is closed to save it
-        TarEntry entry;       // without its path, which would add up
-        std::size_t path_size = 0;
-        dev_t device = 0;
-        ino_t inode = 0;
-        std::size_t writer = 0;
-    };
     struct Link {
         std::string target;
         Directory directory;
@@ -436,29 +499,47 @@ struct TreeWriter::State {
     Attributes attributes;
     Room room;
     std::unique_ptr<Syncer> syncer;
-    std::array<std::unique_ptr<Writer>, writers> threads;
+    std::unique_ptr<Writers> writers;
     std::string path;  // of the innermost directory
-    std::vector<Level> levels;
+    std::vector<Directory> levels;
     std::vector<Link> links;
     std::size_t directories = 0;
-
-    Writer& writer() { return *threads[levels.back().writer]; }
 
     void push_level(FileDescriptor fd, TarEntry entry) {
         struct stat status {};
         require(fstat(fd.get(), &status), entry.path);
         if (levels.size() >= open_levels) {
-            levels[levels.size() - open_levels].directory.reset();
+            close_to_save(*levels[levels.size() - open_levels]);
         }
         path = std::exchange(entry.path, {});
-        levels.push_back({std::make_shared<const FileDescriptor>(std::move(fd)), std::move(entry),
-                          path.size(), status.st_dev, status.st_ino, directories++ % writers});
+        auto level = std::make_shared<NewDirectory>();
+        level->fd = std::move(fd);
+        level->entry = std::move(entry);
+        level->path_size = path.size();
+        level->device = status.st_dev;
+        level->inode = status.st_ino;
+        level->writer = directories++ % writer_count;
+        levels.push_back(std::move(level));
     }
 
-    void drain() {
-        for (const auto& thread : threads) {
-            thread->drain();
+    void close_to_save(NewDirectory& level) {
+        if (level.fd.valid()) {
+            make_links();
+            level.fd.reset();
         }
+    }
+
+    void open_again(NewDirectory& level, const NewDirectory& child) {
+        FileDescriptor fd(openat(child.fd.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        struct stat status {};
+        if (!fd.valid() || fstat(fd.get(), &status) != 0) {
+            throw cannot_write(path, errno);
+        }
+        if (status.st_dev != level.device || status.st_ino != level.inode) {
+            throw Error(ErrorKind::in_use, fmt::format("'{}' was moved while it was written",
+                                                       printable(child.entry.path)));
+        }
+        level.fd = std::move(fd);
     }
 
     void write_large(FileDescriptor fd, const TarEntry& entry, ContentSource& source) {
@@ -484,7 +565,7 @@ struct TreeWriter::State {
 
     // Links need what they link to, which may still be waiting for a thread.
     void make_links() {
-        drain();
+        writers->drain();
         for (const Link& link : links) {
             const std::size_t slash = link.target.rfind('/');
             const bool nested = slash != std::string::npos;
@@ -492,8 +573,8 @@ struct TreeWriter::State {
                 root.get(), nested ? std::string_view(link.target).substr(0, slash) : "",
                 link.shown);
             const std::string name = nested ? link.target.substr(slash + 1) : link.target;
-            if (linkat(parent.get(), name.c_str(), link.directory->get(), link.name.c_str(), 0) !=
-                0) {
+            if (linkat(parent.get(), name.c_str(), link.directory->fd.get(), link.name.c_str(),
+                       0) != 0) {
                 if (errno == ENOENT || errno == EPERM) {
                     throw Error(
                         ErrorKind::archive_damaged,
@@ -516,16 +597,14 @@ TreeWriter::TreeWriter(const std::string& directory, TarEntry root)
     }
     state_->room.watch(state_->root.get(), directory);
     state_->syncer = std::make_unique<Syncer>(state_->root.get());
-    for (auto& thread : state_->threads) {
-        thread = std::make_unique<Writer>(state_->attributes, state_->room, *state_->syncer);
-    }
+    state_->writers = std::make_unique<Writers>(state_->attributes, state_->room, *state_->syncer);
     state_->push_level(std::move(fd), std::move(root));
 }
 
 TreeWriter::~TreeWriter() = default;
 
 void TreeWriter::open_directory(const std::string& name, TarEntry entry) {
-    const int parent = state_->levels.back().directory->get();
+    const int parent = state_->levels.back()->fd.get();
     require_name(name, entry.path);
     state_->room.spend(0);
     require_created(mkdirat(parent, name.c_str(), 0700), entry.path);
@@ -540,34 +619,22 @@ void TreeWriter::close_directory() {
     if (!state_->links.empty()) {
         state_->make_links();
     }
-    State::Level level = std::move(state_->levels.back());
+    const Directory level = std::move(state_->levels.back());
     state_->levels.pop_back();
-    level.entry.path = state_->path;
-    state_->path.resize(state_->levels.empty() ? 0 : state_->levels.back().path_size);
-    if (!state_->levels.empty() && !state_->levels.back().directory) {
-        State::Level& parent = state_->levels.back();
-        FileDescriptor fd(openat(level.directory->get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        struct stat status {};
-        if (!fd.valid() || fstat(fd.get(), &status) != 0) {
-            throw cannot_write(state_->path, errno);
-        }
-        if (status.st_dev != parent.device || status.st_ino != parent.inode) {
-            throw Error(ErrorKind::in_use, fmt::format("'{}' was moved while it was written",
-                                                       printable(level.entry.path)));
-        }
-        parent.directory = std::make_shared<const FileDescriptor>(std::move(fd));
+    level->entry.path = state_->path;
+    state_->path.resize(state_->levels.empty() ? 0 : state_->levels.back()->path_size);
+    if (!state_->levels.empty() && !state_->levels.back()->fd.valid()) {
+        state_->open_again(*state_->levels.back(), *level);
     }
-    // Behind all files of the directory, which the same thread writes.
-    state_->threads[level.writer]->push(
-        Task{std::move(level.directory), {}, std::move(level.entry), {}});
+    state_->writers->complete_one(*level);
 }
 
 void TreeWriter::add(const std::string& name, TarEntry entry, ContentSource& source) {
-    const Directory& directory = state_->levels.back().directory;
+    const Directory& directory = state_->levels.back();
     require_name(name, entry.path);
     if (entry.type == TarType::file && (entry.sparse || entry.size > queued_file_limit)) {
         state_->room.spend(0);
-        state_->write_large(create_file_in(directory, name, entry), entry, source);
+        state_->write_large(create_file_in(*directory, name, entry), entry, source);
         return;
     }
     Task task{directory, name, std::move(entry), {}};
@@ -575,14 +642,14 @@ void TreeWriter::add(const std::string& name, TarEntry entry, ContentSource& sou
     for (auto part = source.content(); !part.bytes.empty(); part = source.content()) {
         task.content.append(part.bytes);
     }
-    state_->writer().push(std::move(task));
+    state_->writers->push(std::move(task));
 }
 
 void TreeWriter::add_hard_link(const std::string& name, TarEntry, const std::string& target) {
     const std::string path = state_->path + "/" + name;
     require_name(name, path);
     state_->room.spend(0);
-    state_->links.push_back({target, state_->levels.back().directory, name, path});
+    state_->links.push_back({target, state_->levels.back(), name, path});
     if (state_->links.size() >= pending_links) {
         state_->make_links();
     }
@@ -592,7 +659,7 @@ void TreeWriter::finish() {
     while (!state_->levels.empty()) {
         close_directory();
     }
-    state_->drain();
+    state_->writers->drain();
     state_->syncer->finish();
 }
 

@@ -12,8 +12,8 @@ namespace drunner::test {
 // A directory of a test's own, removed with it.
 class ScratchDirectory {
   public:
-    ScratchDirectory() {
-        path_ = "/tmp/drunner-test-XXXXXX";
+    explicit ScratchDirectory(const std::string& parent = "/tmp") {
+        path_ = parent + "/drunner-test-XXXXXX";
         if (mkdtemp(path_.data()) == nullptr) {
             throw std::runtime_error("cannot make a scratch directory");
         }

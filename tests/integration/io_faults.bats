@@ -130,8 +130,8 @@ break_restore() { # CALLS ERROR
 @test "backup: opening fails" { break_backup openat,openat2 EIO; }
 @test "backup: naming fails" { break_backup rename,renameat,renameat2,linkat ENOSPC; }
 
-@test "restore: no space to write" { break_restore write,pwrite64 ENOSPC; }
-@test "restore: writing fails" { break_restore write,writev,pwrite64 EIO; }
+@test "restore: no space to write" { break_restore write,pwrite64,pwritev2 ENOSPC; }
+@test "restore: writing fails" { break_restore write,writev,pwrite64,pwritev2 EIO; }
 @test "restore: reading fails" { break_restore read,pread64 EIO; }
 @test "restore: syncing fails" { break_restore fsync,fdatasync,syncfs EIO; }
 @test "restore: opening fails" { break_restore openat,openat2 EIO; }
