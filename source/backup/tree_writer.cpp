@@ -524,6 +524,7 @@ struct TreeWriter::State {
 
     void close_to_save(NewDirectory& level) {
         if (level.fd.valid()) {
+            // Neither a link nor a file that waits for a thread may need it any more.
             make_links();
             level.fd.reset();
         }

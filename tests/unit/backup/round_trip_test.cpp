@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -97,6 +98,21 @@ TEST_CASE("a directory that two threads fill has the times that it had") {
     }
     const auto before = tree_listing(scratch / "source");
     extract_bytes(backup_bytes(job_of(scratch / "source")), into(scratch.make("target")));
+    compare(before, tree_listing(scratch / "target"));
+}
+
+TEST_CASE("a hard link comes back that waits while its directory is closed to save it") {
+    const ScratchDirectory scratch;
+    const std::string source = scratch.make("source");
+    create_file(source + "/1", "content");
+    REQUIRE(link((source + "/1").c_str(), (source + "/2").c_str()) == 0);
+    std::string deep = "source/3";
+    for (int level = 0; level < 100; ++level) {
+        deep += "/d";
+    }
+    create_file(scratch.make(deep) + "/file", "deep");
+    const auto before = tree_listing(source);
+    extract_bytes(backup_bytes(job_of(source)), into(scratch.make("target")));
     compare(before, tree_listing(scratch / "target"));
 }
 
